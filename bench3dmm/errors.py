@@ -1,0 +1,32 @@
+"""The library's exceptions: every one carries a message a user can act on."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class Bench3dmmError(Exception):
+    """Base class: bad input or a failed run, explained in one message."""
+
+
+class UnknownNameError(Bench3dmmError):
+    """A dataset, split, model, preset … that does not exist."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        super().__init__(f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}")
+
+
+class MeshError(Bench3dmmError):
+    """A mesh that cannot be used, with the offending vertex or face."""
+
+
+class DataError(Bench3dmmError):
+    """A dataset or file whose content is not what it should be."""
+
+
+class TrainingError(Bench3dmmError):
+    """A training that cannot go on, e.g. a loss that is not finite."""
