@@ -181,8 +181,9 @@ def face_front_field(vertices: np.ndarray) -> np.ndarray:
     axis_z, middle_y = 20.0, 700.0
     azimuth = np.degrees(np.arctan2(vertices[:, 0], vertices[:, 2] - axis_z))
     height = vertices[:, 1] - middle_y
-    half_height = np.where(height > 0, 84.0, 95.0)
-    return (np.abs(azimuth) / 53.5) ** 2.4 + (np.abs(height) / half_height) ** 2.4 - 1
+    above = height > 0
+    half_height, roundness = np.where(above, 84.0, 93.0), np.where(above, 2.4, 2.0)
+    return (np.abs(azimuth) / 53.5) ** roundness + (np.abs(height) / half_height) ** roundness - 1
 
 
 def landmark_points(head: Head) -> np.ndarray:
@@ -258,9 +259,7 @@ def topologies(head: Head) -> dict[str, np.ndarray]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("wheel", type=Path)
     wheel = Wheel(parser.parse_args().wheel)
 
@@ -289,9 +288,7 @@ def main() -> None:
         "target_names": np.array(names),
         "target_starts": np.array(starts, dtype=np.int32),
         "target_ids": np.concatenate(ids),
-        "target_steps": np.ascontiguousarray(
-            np.concatenate(steps).T
-        ),  # one coordinate after another packs tighter
+        "target_steps": np.ascontiguousarray(np.concatenate(steps).T),  # one coordinate after another packs tighter
         **{f"skin_{name}": weight for name, weight in skin_weights(wheel, kept).items()},
     }
     arrays |= topologies(Head.from_arrays(arrays))

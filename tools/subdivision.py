@@ -34,9 +34,7 @@ def catmull_clark(quads: np.ndarray, n_vertices: int) -> tuple[sparse.csr_matrix
     n_edges = len(edges)
 
     face_rows = np.repeat(np.arange(n_faces), 4)
-    face_points = sparse.csr_matrix(
-        (np.full(4 * n_faces, 0.25), (face_rows, quads.ravel())), (n_faces, n_vertices)
-    )
+    face_points = sparse.csr_matrix((np.full(4 * n_faces, 0.25), (face_rows, quads.ravel())), (n_faces, n_vertices))
     edge_face = sparse.csr_matrix(
         (np.ones(4 * n_faces), (edge_of.ravel(), np.tile(np.arange(n_faces), 4))), (n_edges, n_faces)
     )

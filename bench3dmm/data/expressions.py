@@ -65,14 +65,32 @@ COACTIVATION = (
 # COMA's twelve extreme expressions (Ranjan et al. 2018, section 4.1), as activations at the apex.
 COMA = MappingProxyType(
     {
-        "bareteeth": {"upper_up": 0.9, "lower_down": 0.9, "stretch": 0.7, "nose_sneer": 0.45, "retraction": 0.35},
+        "bareteeth": {
+            "upper_up": 0.9,
+            "lower_down": 0.9,
+            "stretch": 0.7,
+            "nose_sneer": 0.45,
+            "retraction": 0.35,
+        },
         "cheeks_in": {"cheek_puff": -0.75, "pucker": 0.55, "shrug_lower": 0.2, "jaw_open": 0.06},
         "eyebrow": {"brow_inner_up": 0.9, "brow_outer_up": 0.9, "brow_raise": 0.5, "eye_wide": 0.5},
         "high_smile": {"smile": 0.95, "corner_pull": 0.35, "upper_up": 0.4, "dimple": 0.2},
-        "lips_back": {"retraction": 0.7, "stretch": 0.6, "roll_lower": 0.55, "roll_upper": 0.35, "press": 0.3},
+        "lips_back": {
+            "retraction": 0.7,
+            "stretch": 0.6,
+            "roll_lower": 0.55,
+            "roll_upper": 0.35,
+            "press": 0.3,
+        },
         "lips_up": {"shrug_upper": 0.8, "upper_up": 0.75, "nose_sneer": 0.5, "shrug_lower": 0.35},
         "mouth_down": {"frown": 0.95, "lower_down": 0.45, "platysma": 0.5, "shrug_lower": 0.25},
-        "mouth_extreme": {"jaw_open": 1.0, "stretch": 0.6, "upper_up": 0.4, "brow_raise": 0.5, "eye_wide": 0.4},
+        "mouth_extreme": {
+            "jaw_open": 1.0,
+            "stretch": 0.6,
+            "upper_up": 0.4,
+            "brow_raise": 0.5,
+            "eye_wide": 0.4,
+        },
         "mouth_middle": {"funnel": 0.75, "pucker": 0.55, "jaw_open": 0.12},
         "mouth_open": {"jaw_open": 0.8, "lower_down": 0.25},
         "mouth_side": {"mouth_left": 0.9, "jaw_left": 0.7, "dimple": 0.25},

@@ -1,7 +1,8 @@
 """The CC0 head: MakeHuman's base mesh and targets, closed at the eyes, as two registered topologies.
 
-Both follow from the base mesh by one Catmull–Clark step, kept in the pack as sparse operators: ``seq`` is the
-whole head, ``scan`` the face front, cropped along a smooth curve. Coordinates are millimetres: x to the subject's left, y up, z towards the viewer.
+Both follow from the base mesh by one Catmull–Clark step, kept in the pack as sparse operators: ``seq`` is the whole
+head, ``scan`` the face front, cropped along a smooth curve. Coordinates are millimetres: x to the subject's left, y up,
+z towards the viewer.
 """
 
 from __future__ import annotations
@@ -87,9 +88,7 @@ class Head:
     def mouth_loop(self) -> np.ndarray:
         """Inner lip line (38 vertex ids) from the left corner over the upper lip, back along the lower."""
         loop = next(
-            loop
-            for loop in self._loops
-            if np.abs(self.base[loop, 0]).min() < 10 and self.base[loop, 1].min() > 640
+            loop for loop in self._loops if np.abs(self.base[loop, 0]).min() < 10 and self.base[loop, 1].min() > 640
         )
         loop = np.roll(loop, -int(self.base[loop, 0].argmax()))
         upper_first = self.base[loop[1], 1] > self.base[loop[-1], 1]
