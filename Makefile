@@ -1,0 +1,45 @@
+# Two commands matter: `make reproduce` and `make test`. Both set up .venv on their first run.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.bench3dmm-installed
+PROFILE ?= quick
+
+.DEFAULT_GOAL := help
+.PHONY: help reproduce test setup lint format citation clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+reproduce: setup ## train and evaluate on the embedded faces, figures into output/ (PROFILE=smoke|quick|paper)
+	$(BIN)/python -m bench3dmm.notebooks --profile $(PROFILE) --output-dir output --results-dir output/results
+
+test: setup lint ## ruff, pytest and the notebooks against their stored outputs
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=1800 notebooks
+
+setup: $(STAMP) ## the virtual environment .venv, with the versions of constraints.txt
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("bench3dmm needs Python 3.11 or later, \
+	this is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[notebooks,test]'
+	@touch $@
+
+lint: setup ## ruff check and ruff format --check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: setup ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+citation: ## validate CITATION.cff with cffconvert, in an environment of its own (it needs an older jsonschema)
+	$(PYTHON) -m venv build/cff
+	build/cff/bin/python -m pip install --quiet --disable-pip-version-check 'cffconvert==2.0.0' 'setuptools<81'
+	build/cff/bin/cffconvert --validate -i CITATION.cff
+
+clean: ## remove .venv, output/ and caches (results/ stays)
+	rm -rf $(VENV) output build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

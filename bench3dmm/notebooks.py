@@ -1,0 +1,144 @@
+"""Run the project's notebooks through papermill, with parameters that are checked first.
+
+``python -m bench3dmm.notebooks`` runs all of them; `make reproduce` is that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench3dmm.errors import Bench3dmmError, UnknownNameError
+from bench3dmm.storage import write_text
+
+FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+KERNEL = "python3"
+
+
+class NotebookError(Bench3dmmError):
+    """A notebook that could not be run, or a cell of it that failed."""
+
+
+def run_notebook(
+    path: str | Path, output: str | Path, parameters: Mapping[str, object], *, progress: bool = True
+) -> Path:
+    """Execute a notebook with parameters, in its own folder, and write what came out.
+
+    Args:
+        path: a notebook with a cell tagged ``parameters``.
+        output: the executed notebook; on a failed cell it is written up to that cell.
+        parameters: replace the defaults of the ``parameters`` cell.
+        progress: show the cells' output and a progress bar on this terminal.
+
+    Returns:
+        `output` as a path.
+
+    Raises:
+        UnknownNameError: a parameter the notebook does not have (papermill itself would only warn).
+        NotebookError: no such notebook, papermill is not installed, or a cell failed.
+    """
+    papermill, failure = _import_papermill()
+    path, output = Path(path).resolve(), Path(output).resolve()
+    if not path.is_file():
+        raise NotebookError(f"{path}: no such notebook; the project's are in {FOLDER}")
+    known = papermill.inspect_notebook(str(path))
+    for name in parameters:
+        if name not in known:
+            raise UnknownNameError(f"parameter of {path.name}", name, known)
+
+    output.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        papermill.execute_notebook(
+            str(path),
+            str(output),
+            parameters=dict(parameters),
+            kernel_name=KERNEL,
+            cwd=str(path.parent),
+            progress_bar=progress,
+            stdout_file=sys.stdout if progress else None,
+            stderr_file=sys.stderr if progress else None,
+        )
+    except failure as error:
+        raise NotebookError(
+            f"{path.name}, cell {error.cell_index}: {error.ename}: {error.evalue}\n"
+            f"The notebook up to that cell, with the traceback: {output}"
+        ) from error
+    return output
+
+
+def run_notebooks(
+    profile: str = "quick",
+    output_dir: str | Path = "output",
+    results_dir: str | Path = "results",
+    *,
+    folder: str | Path = FOLDER,
+    progress: bool = True,
+) -> list[Path]:
+    """Execute every notebook of `folder` at a profile, each also as a web page, figures into ``figures/``.
+
+    A run that `results_dir` already holds is loaded, not trained again.
+
+    Returns:
+        The executed notebooks.
+
+    Raises:
+        NotebookError: there are none, or a cell failed.
+    """
+    notebooks = sorted(Path(folder).glob("[0-9]*.ipynb"))
+    if not notebooks:
+        raise NotebookError(f"no notebooks in {folder}: run this from a checkout of the project")
+    output_dir = Path(output_dir).resolve()
+    parameters = {
+        "profile": profile,
+        "results_dir": str(Path(results_dir).resolve()),
+        "figures_dir": str(output_dir / "figures"),
+    }
+    written = []
+    for notebook in notebooks:
+        output = run_notebook(notebook, output_dir / notebook.name, parameters, progress=progress)
+        write_text(output.with_suffix(".html"), web_page(output))
+        written.append(output)
+    return written
+
+
+def web_page(notebook: str | Path) -> str:
+    """An executed notebook as one HTML page, for readers without Jupyter."""
+    from nbconvert import HTMLExporter
+
+    page, _ = HTMLExporter(exclude_input_prompt=True, exclude_output_prompt=True).from_filename(str(notebook))
+    return page
+
+
+def _import_papermill():
+    try:
+        import papermill
+        from papermill.exceptions import PapermillExecutionError
+    except ImportError as error:
+        raise NotebookError("papermill is not installed: pip install 'bench3dmm[notebooks]'") from error
+    return papermill, PapermillExecutionError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench3dmm.notebooks", description=run_notebooks.__doc__)
+    parser.add_argument("--profile", default="quick", help="smoke, quick or paper (default: %(default)s)")
+    parser.add_argument("--output-dir", default="output", help="executed notebooks and figures")
+    parser.add_argument("--results-dir", default="results", help="where runs are stored and looked for")
+    options = parser.parse_args(arguments)
+    try:
+        written = run_notebooks(options.profile, options.output_dir, options.results_dir)
+    except Bench3dmmError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print("\nDone. Look at")
+    for path in written:
+        print(f"  {path.with_suffix('.html')}   (a web page)")
+        print(f"  {path}   (the notebook)")
+    print(f"  {Path(options.output_dir).resolve() / 'figures'}   (PNG and PDF)")
+    print(f"  {Path(options.results_dir).resolve()}   (numbers, with their provenance)")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
