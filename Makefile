@@ -6,7 +6,7 @@ STAMP := $(VENV)/.bench3dmm-installed
 PROFILE ?= quick
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test setup lint format citation clean
+.PHONY: help reproduce test setup lint notebooks format citation clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ $(STAMP): pyproject.toml constraints.txt
 lint: setup ## ruff check and ruff format --check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+notebooks: setup ## run the notebooks in place, to store their outputs
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
+	  notebooks/*.ipynb
 
 format: setup ## let ruff mend what it can
 	$(BIN)/ruff check --fix .

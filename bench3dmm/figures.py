@@ -115,9 +115,7 @@ def error_table(results: Sequence[Result]) -> pd.DataFrame:
     """The per-vertex Euclidean error of runs on their test split, in mm, one row a run, best first."""
     rows = [
         {
-            "model": result.run.model,
-            "preset": result.run.preset,
-            "d": result.run.latent,
+            "run": _run_label(result),
             "mean": result.metrics["mean_mm"],
             "std": result.metrics["std_mm"],
             "median": result.metrics["median_mm"],
@@ -206,16 +204,22 @@ def spiral_figure(
 
 
 def even_vertex(vertices: np.ndarray, faces: np.ndarray, spirals: np.ndarray) -> int:
-    """A good vertex to show a spiral at: full-length, facing the viewer (+z), on a flat and even patch."""
+    """A good vertex to show a spiral at: complete, facing the viewer (+z), on a large, flat and even patch."""
     normals = vertex_normals(vertices, faces)
     members = np.where(spirals >= 0, spirals, spirals[:, :1])
     flatness = np.einsum("vld,vd->vl", normals[members], normals).min(axis=1)
-    distance = np.linalg.norm(vertices[members[:, 1:7]] - vertices[:, None], axis=2)
-    evenness = distance.min(axis=1) / np.maximum(distance.max(axis=1), 1e-12)
-    valence = np.bincount(np.unique(_edges(faces), axis=0).ravel(), minlength=len(vertices))
-    regular = (valence[members] == 6).mean(axis=1)
+    edges = np.unique(_edges(faces), axis=0)
+    length = np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)
+    shortest, longest = np.full(len(vertices), np.inf), np.zeros(len(vertices))
+    for end in edges.T:
+        np.minimum.at(shortest, end, length)
+        np.maximum.at(longest, end, length)
+    shortest, longest = shortest[members].min(axis=1), longest[members].max(axis=1)
+    evenness = shortest / longest
+    largeness = np.minimum(shortest / np.median(length), 1.0)
+    regular = (np.bincount(edges.ravel(), minlength=len(vertices))[members] == 6).mean(axis=1)
     whole = (spirals >= 0).mean(axis=1)
-    return int(np.argmax(flatness + evenness + 2 * regular + 2 * whole + 0.5 * normals[:, 2]))
+    return int(np.argmax(flatness + evenness + largeness + regular + whole + 0.5 * normals[:, 2]))
 
 
 def heatmap_figure(result: Result, dataset: Dataset, rows: int = 4, cmap: str = ERROR_MAP) -> Figure:
@@ -228,8 +232,8 @@ def heatmap_figure(result: Result, dataset: Dataset, rows: int = 4, cmap: str = 
         cmap: see `render.ERROR_MAP` and `render.PAPER_MAP`.
     """
     index = np.asarray(result.arrays["reconstruction_index"])[:rows]
-    reconstruction = np.asarray(result.arrays["reconstruction"], dtype=np.float64)[:rows]
     reference = np.asarray(dataset.vertices[index], dtype=np.float64)
+    reconstruction = reference + result.arrays["reconstruction_offset"][:rows]
     samples = dataset.samples.iloc[index]
     labels = [f"{row.subject}\n{row.expression}" for row in samples.itertuples()]
     footer = run_line(result) + " · test meshes at fixed positions of the split"
@@ -299,6 +303,8 @@ def training_figure(result: Result) -> Figure:
     from matplotlib.ticker import FuncFormatter
 
     loss = np.asarray(result.arrays["loss"])
+    if not len(loss):
+        raise Bench3dmmError(f"{result.run.model} has no epochs to show: it was fitted in closed form")
     with style():
         figure = Figure(figsize=(5.6, 3.2))
         axes = figure.add_axes((0.13, 0.22, 0.84, 0.72))
@@ -326,8 +332,11 @@ def run_line(*results: Result) -> str:
 
 
 def _run_label(result: Result) -> str:
+    """A model fitted in closed form has neither a preset nor a loss worth naming."""
     run = result.run
-    return f"{run.model} ({run.preset}), d = {run.latent}, {run.loss}"
+    if len(result.arrays["loss"]):
+        return f"{run.model} ({run.preset}), d = {run.latent}, {run.loss}"
+    return f"{run.model}, d = {run.latent}"
 
 
 def _strokes(count: int) -> tuple[list[str], list[str]]:
@@ -343,9 +352,7 @@ def _paper_table(dataset: Dataset) -> tuple[str, dict[str, int]]:
         if found <= set(paper):
             return table, paper
     both = sorted(found - set(TABLE1) - set(TABLE2)) or sorted(found)
-    raise DataError(
-        f"{dataset.name}: expressions of neither Table 1 nor Table 2 of the paper: {', '.join(both)}"
-    )
+    raise DataError(f"{dataset.name}: expressions of neither Table 1 nor Table 2 of the paper: {', '.join(both)}")
 
 
 def _dataset_line(dataset: Dataset) -> str:
@@ -427,9 +434,7 @@ def _draw_patch(axes: Axes, vertices: np.ndarray, faces: np.ndarray, spiral: np.
     around = faces[np.isin(faces, spiral).any(axis=1)]
     axes.triplot(flat[:, 0], flat[:, 1], around, color="#c9c9c9", lw=0.8, zorder=1)
     inside = faces[np.isin(faces, spiral).all(axis=1)]
-    axes.tripcolor(
-        flat[:, 0], flat[:, 1], inside, facecolors=np.zeros(len(inside)), cmap=_plain("#dcebf5"), zorder=0
-    )
+    axes.tripcolor(flat[:, 0], flat[:, 1], inside, facecolors=np.zeros(len(inside)), cmap=_plain("#dcebf5"), zorder=0)
     _draw_path(axes, flat[spiral])
     reach = 1.28 * np.abs(flat[spiral]).max()
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
@@ -470,9 +475,7 @@ def _draw_path(axes: Axes, points: np.ndarray) -> None:
             zorder=2,
         )
     colours = [PALETTE[1]] + [PALETTE[0]] * (len(points) - 1)
-    axes.scatter(
-        points[:, 0], points[:, 1], s=120, color=colours, zorder=3, edgecolors="white", linewidths=0.8
-    )
+    axes.scatter(points[:, 0], points[:, 1], s=120, color=colours, zorder=3, edgecolors="white", linewidths=0.8)
     for number, (x, y) in enumerate(points):
         axes.text(x, y, str(number), ha="center", va="center_baseline", fontsize=6.5, color="white", zorder=4)
 

@@ -13,6 +13,7 @@ import functools
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -83,9 +84,7 @@ def fit_view(vertices: np.ndarray, camera: str = "front", size: int | tuple[int,
     if camera not in CAMERAS:
         raise UnknownNameError("camera", camera, CAMERAS)
     azimuth, elevation = np.radians(CAMERAS[camera])
-    back = np.array(
-        [np.sin(azimuth) * np.cos(elevation), np.sin(elevation), np.cos(azimuth) * np.cos(elevation)]
-    )
+    back = np.array([np.sin(azimuth) * np.cos(elevation), np.sin(elevation), np.cos(azimuth) * np.cos(elevation)])
     right = np.array([np.cos(azimuth), 0.0, -np.sin(azimuth)])
     axes = np.stack([right, np.cross(back, right), back])
 
@@ -120,9 +119,7 @@ def render_mesh(
     """
     vertices = np.asarray(vertices)
     if vertices.ndim != 2:
-        raise MeshError(
-            f"render_mesh takes one mesh (V, 3), got {vertices.shape}; use render_meshes for many"
-        )
+        raise MeshError(f"render_mesh takes one mesh (V, 3), got {vertices.shape}; use render_meshes for many")
     batch = None if values is None else np.asarray(values)[None]
     return render_meshes(
         vertices[None],
@@ -218,9 +215,7 @@ def contact_sheet(
     for index, image in enumerate(images):
         y, x = gap + index // columns * step_y, gap + index % columns * step_x
         sheet[y : y + height, x : x + width] = image[..., :3]
-    return (
-        sheet if labels is None else _write_labels(sheet, labels, columns, step_x, step_y, text_height, gap)
-    )
+    return sheet if labels is None else _write_labels(sheet, labels, columns, step_x, step_y, text_height, gap)
 
 
 @functools.cache
@@ -310,7 +305,9 @@ def _draw_pyvista(
 ) -> Iterator[np.ndarray]:
     """One window and one mesh for the whole batch; only points, normals and colours change."""
     _prefer_egl()
-    import pyvista
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="IProgress not found")  # its progress bars are not used here
+        import pyvista
 
     width, height = size
     window = (width * SUPERSAMPLING, height * SUPERSAMPLING)

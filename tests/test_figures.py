@@ -59,13 +59,13 @@ def fake_result(scans, seed=0, **changes):
         "loss": "l1",
     }
     index = np.array([0, 9])
-    histogram = np.zeros(1000)
-    histogram[[50, 150]] = 30, 10
+    histogram = np.zeros(1001, dtype=np.int64)  # the last bin is all errors above 10 mm
+    histogram[[50, 150, 1000]] = 30, 8, 2
     arrays = {
         "reconstruction_index": index,
-        "reconstruction": scans.vertices[index] + np.float32([0, 0, 2]),
+        "reconstruction_offset": np.zeros((2, *scans.vertices.shape[1:]), np.float16) + np.float16([0, 0, 2]),
         "histogram": histogram,
-        "histogram_edges": np.linspace(0, 10, 1001),
+        "histogram_edges": np.append(np.linspace(0, 10, 1001), np.inf),
         "loss": np.array([0.5, 0.4, 0.3]),
     }
     return SimpleNamespace(run=SimpleNamespace(**{**run, **changes}), arrays=arrays)
@@ -161,7 +161,10 @@ def test_heatmap_states_the_error_and_the_run(scans):
 def test_cdf_curve_is_the_cumulative_share(scans):
     figure = figures.error_cdf_figure([fake_result(scans), fake_result(scans, model="pca", split="identity")])
     x, y = figure.axes[0].lines[0].get_data()
-    assert np.interp([0.49, 0.52, 1.49, 1.52, 10], x, y) == pytest.approx([0, 75, 75, 100, 100])
+    assert np.interp([0.49, 0.52, 1.49, 1.52, 10], x, y) == pytest.approx([0, 75, 75, 95, 95])
+    closed_form = fake_result(scans, model="pca")
+    closed_form.arrays["loss"] = np.array([])
+    assert figures._run_label(closed_form) == "pca, d = 16"
     labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert labels == ["neural3dmm (paper), d = 16, l1, percentage", "pca (paper), d = 16, l1, identity"]
     assert "percentage, identity split · profile smoke · seed 0" in texts(figure)
@@ -177,6 +180,19 @@ def test_many_curves_stay_distinct():
 def test_training_figure_shows_every_epoch(scans):
     figure = figures.training_figure(fake_result(scans))
     assert list(figure.axes[0].lines[0].get_xdata()) == [1, 2, 3]
+    closed_form = fake_result(scans, model="pca")
+    closed_form.arrays["loss"] = np.array([])
+    with pytest.raises(Bench3dmmError, match="pca has no epochs"):
+        figures.training_figure(closed_form)
+
+
+def test_error_table_is_sorted_and_rounded(scans):
+    results = [fake_result(scans), fake_result(scans, model="pca")]
+    for result, mean in zip(results, (1.23456, 0.9), strict=True):
+        result.metrics = {"mean_mm": mean, "std_mm": 1.0, "median_mm": 0.5, "p95_mm": 2.0}
+    frame = figures.error_table(results)
+    assert [label.split()[0] for label in frame["run"]] == ["pca", "neural3dmm"]
+    assert list(frame["mean"]) == [0.9, 1.235]
 
 
 def test_pixel_spiral_visits_each_pixel_once_outwards():

@@ -62,9 +62,7 @@ def test_all_notebooks_of_a_folder(tmp_path):
     parameters = "profile = 'smoke'\nresults_dir = ''\nfigures_dir = ''"
     write_notebook(tmp_path / "00_a.ipynb", parameters, "print(profile, results_dir, figures_dir)")
     write_notebook(tmp_path / "scratch.ipynb", "1 / 0")
-    (written,) = notebooks.run_notebooks(
-        "quick", tmp_path / "out", tmp_path / "res", folder=tmp_path, progress=False
-    )
+    (written,) = notebooks.run_notebooks("quick", tmp_path / "out", tmp_path / "res", folder=tmp_path, progress=False)
     expected = f"quick {tmp_path / 'res'} {tmp_path / 'out' / 'figures'}\n"
     assert nbformat.read(written, 4).cells[-1].outputs[0].text == expected
     assert written.with_suffix(".html").read_text().count("quick") >= 1

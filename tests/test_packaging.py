@@ -37,11 +37,7 @@ def tracked_files() -> list[Path]:
 
 
 def test_constraints_are_exact_sorted_and_hostless():
-    lines = [
-        line
-        for line in (ROOT / "constraints.txt").read_text().splitlines()
-        if line and not line.startswith("#")
-    ]
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
     for line in lines:
         assert re.fullmatch(r"[a-z0-9][a-z0-9-]*==[0-9][0-9A-Za-z.]*", line), line
     names = [line.split("==")[0] for line in lines]
@@ -139,9 +135,7 @@ def test_ci_runs_make_test():
 
 
 def test_no_tracked_file_names_a_package_host():
-    hosts = re.compile(
-        rb"(index-url|find-links|pypi\.org|pythonhosted|anaconda\.org|https?://[^\s/]*(pypi|conda))"
-    )
+    hosts = re.compile(rb"(index-url|find-links|pypi\.org|pythonhosted|anaconda\.org|https?://[^\s/]*(pypi|conda))")
     for path in tracked_files():
         if path == Path(__file__).resolve():
             continue

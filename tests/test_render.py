@@ -68,9 +68,7 @@ def test_profiles_look_the_right_way(each_renderer, camera, side):
     vertices, faces = HEAD
     nose = np.zeros(len(vertices))
     nose[vertices[:, 2] > 95] = 6.0
-    image = render.render_mesh(
-        vertices, faces, values=nose, size=120, camera=camera, cmap=render.PAPER_MAP
-    ).astype(int)
+    image = render.render_mesh(vertices, faces, values=nose, size=120, camera=camera, cmap=render.PAPER_MAP).astype(int)
     red = covered(image) & (image[..., 0] > image[..., 2] + 80)
     assert red.any()
     assert side * (np.nonzero(red)[1].mean() - 59.5) > 30
@@ -121,9 +119,7 @@ def test_both_renderers_draw_the_same(monkeypatch):
     pictures = []
     for name in render.RENDERERS:
         monkeypatch.setattr(render, "renderer", lambda name=name: name)
-        pictures.append(
-            render.render_mesh(vertices, faces, values=np.abs(vertices[:, 0]) / 12, size=240).astype(int)
-        )
+        pictures.append(render.render_mesh(vertices, faces, values=np.abs(vertices[:, 0]) / 12, size=240).astype(int))
     difference = np.abs(pictures[0] - pictures[1])
     inside = covered(pictures[0]) & covered(pictures[1])
     # Agg grows triangles by half a (supersampled) pixel to close their seams: only the outline may differ.
@@ -218,7 +214,5 @@ def test_variable_settles_the_renderer(fresh_choice, monkeypatch):
 
 def test_importing_is_light():
     """Neither pyvista nor matplotlib is imported before something is drawn."""
-    code = (
-        "import sys, bench3dmm.render; raise SystemExit(bool({'pyvista', 'matplotlib'} & set(sys.modules)))"
-    )
+    code = "import sys, bench3dmm.render; raise SystemExit(bool({'pyvista', 'matplotlib'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], env=dict(os.environ)).returncode == 0

@@ -2,7 +2,7 @@
 Heckbert, SIGGRAPH 1997; Ranjan et al., ECCV 2018, section 3; Bouritsas et al., ICCV 2019).
 
 A coarse vertex *is* a vertex of the finer level, so downsampling is a selection (one-hot rows). Upsampling
-gives every dropped vertex three barycentric weights of the coarse triangle nearest to it; its rows are affine.
+gives every dropped vertex three barycentric weights of the coarse triangle nearest to it: affine rows.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import heapq
 import json
 import math
 import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,14 +26,10 @@ from bench3dmm.mesh.spirals import spirals
 from bench3dmm.mesh.template import Template
 from bench3dmm.storage import cache_dir, canonical_json, hash_arrays, read_npz, write_npz
 
-ALGORITHM = (
-    "half-edge quadric decimation, surface-local projection, 1"  # part of the cache key: count up on change
-)
+ALGORITHM = "half-edge quadric decimation, surface-local projection, 1"  # part of the cache key: count up on change
 
 BORDER_WEIGHT = 10.0  # of the planes that hold a border in place, relative to the surface
-POINT_WEIGHT = (
-    1e-3  # of the distance to the vertices merged so far: spreads the vertices evenly on flat parts
-)
+POINT_WEIGHT = 1e-3  # of the distance to the vertices merged so far: spreads the vertices evenly on flat parts
 COST_DIGITS = 9  # costs are rounded, so that ties are broken by vertex id and not by floating-point noise
 # (least cosine between a triangle's normals before and after, least height over longest side); each is tried
 # only where nothing more is possible under the one before.
@@ -83,9 +78,7 @@ class Hierarchy:
         key = (level, hops, dilation)
         if key not in self._spirals:
             at = self.levels[level]
-            self._spirals[key] = spirals(
-                at.vertices, at.faces, hops=hops, dilation=dilation, reference=at.reference
-            )
+            self._spirals[key] = spirals(at.vertices, at.faces, hops=hops, dilation=dilation, reference=at.reference)
         return self._spirals[key]
 
     def upsampling(self, level: int) -> sparse.csr_matrix:
@@ -121,12 +114,9 @@ class Hierarchy:
             meta = json.loads(bytes(np.asarray(arrays["meta"], dtype=np.uint8)))
             n = int(meta["levels"])
             levels = tuple(
-                Level(arrays[f"vertices_{i}"], arrays[f"faces_{i}"], int(arrays[f"reference_{i}"]))
-                for i in range(n)
+                Level(arrays[f"vertices_{i}"], arrays[f"faces_{i}"], int(arrays[f"reference_{i}"])) for i in range(n)
             )
-            lists = (
-                tuple(arrays[f"{key}_{i}"] for i in range(n - 1)) for key in ("kept", "up_index", "up_weight")
-            )
+            lists = (tuple(arrays[f"{key}_{i}"] for i in range(n - 1)) for key in ("kept", "up_index", "up_weight"))
             named = {key: arrays[key] for key in sorted(arrays) if key.startswith("spirals_")}
             computed = {tuple(map(int, key.split("_")[1:])): array for key, array in named.items()}
             hierarchy = cls(levels, *lists, _spirals=computed)
@@ -155,8 +145,8 @@ class Hierarchy:
             arrays = read_npz(Path(path))
         except FileNotFoundError:
             raise DataError(f"{path}: no such file") from None
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise DataError(f"{path}: cannot be read ({error}); build or copy it again") from None
+        except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds for a damaged file
+            raise DataError(f"{path}: cannot be read ({error!r}); build or copy it again") from None
         return cls.from_arrays(arrays, source=path)
 
     def _geometry(self) -> dict[str, np.ndarray]:
@@ -205,7 +195,9 @@ def build_hierarchy(
     path = cache_dir() / "hierarchies" / f"{key[:24]}.npz"
     if cache and path.exists():
         try:
-            return Hierarchy.load(path)
+            hierarchy = Hierarchy.load(path)
+            _check_belongs(hierarchy, template, factors, reference, path)
+            return hierarchy
         except DataError as error:
             warnings.warn(f"{error} — building the cached hierarchy again", stacklevel=2)
     hierarchy = _build(template, factors, reference)
@@ -214,9 +206,27 @@ def build_hierarchy(
     return hierarchy
 
 
+def _check_belongs(
+    hierarchy: Hierarchy, template: Template, factors: tuple[int, ...], reference: int, path: Path
+) -> None:
+    """A sound file under another's name is as wrong as a damaged one."""
+    sizes = [template.n_vertices]
+    for factor in factors:
+        sizes.append(math.ceil(sizes[-1] / factor))
+    finest = hierarchy.levels[0]
+    belongs = (
+        hierarchy.sizes == tuple(sizes)
+        and finest.reference == reference
+        and np.array_equal(finest.vertices, template.vertices)
+        and np.array_equal(finest.faces, template.faces)
+    )
+    if not belongs:
+        raise DataError(f"{path}: holds the hierarchy of another template, factors or reference vertex")
+
+
 def default_reference(template: Template) -> int:
-    """About the nose tip, on a face that looks along +z: the vertex nearest to the landmarks' centroid (to that
-    of all vertices, where there are no landmarks) moved forward to the frontmost of them."""
+    """About the nose tip, on a face that looks along +z: the vertex nearest to the landmarks' centroid (or
+    that of all vertices, where there are no landmarks) moved forward to the frontmost of them."""
     points = template.vertices[template.landmarks] if len(template.landmarks) else template.vertices
     target = np.array([*points[:, :2].mean(0), points[:, 2].max()])
     return _nearest(template.vertices, target)
@@ -464,10 +474,7 @@ def _plane_quadrics(normals: np.ndarray, points: np.ndarray, weight: np.ndarray)
     """(n, 10) quadrics of the squared distance to planes, given by unit normals and a point each."""
     x, y, z = normals.T
     d = -(normals * points).sum(1)
-    return (
-        np.stack([x * x, y * y, z * z, x * y, y * z, z * x, d * x, d * y, d * z, d * d], axis=1)
-        * weight[:, None]
-    )
+    return np.stack([x * x, y * y, z * z, x * y, y * z, z * x, d * x, d * y, d * z, d * d], axis=1) * weight[:, None]
 
 
 # --- upsampling ----------------------------------------------------------------------------------------
@@ -500,17 +507,13 @@ def project(
         return index, weight
 
     graph = edge_graph(vertices, faces)
-    _, _, source = csgraph.dijkstra(
-        graph, directed=False, indices=kept, min_only=True, return_predecessors=True
-    )
+    _, _, source = csgraph.dijkstra(graph, directed=False, indices=kept, min_only=True, return_predecessors=True)
     coarse_of = np.full(n, -1)
     coarse_of[kept] = np.arange(n_coarse)
     root = coarse_of[source[dropped]]
 
     rows = np.repeat(np.arange(len(coarse_faces)), 3)
-    touches = sparse.csr_matrix(
-        (np.ones(len(rows)), (coarse_faces.ravel(), rows)), shape=(n_coarse, len(coarse_faces))
-    )
+    touches = sparse.csr_matrix((np.ones(len(rows)), (coarse_faces.ravel(), rows)), shape=(n_coarse, len(coarse_faces)))
     around = (touches @ touches.T @ touches).tocsr()  # (V', F'): triangles of a vertex and of its neighbours
     around.sort_indices()
     counts = np.diff(around.indptr)[root]

@@ -30,9 +30,7 @@ def read_mesh(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     path = Path(path)
     readers = {".obj": _read_obj, ".ply": _read_ply}
     if path.suffix.lower() not in readers:
-        raise MeshError(
-            f"{path}: cannot read {path.suffix or 'a file without suffix'!r}; give an OBJ or a PLY file"
-        )
+        raise MeshError(f"{path}: cannot read {path.suffix or 'a file without suffix'!r}; give an OBJ or a PLY file")
     if not path.is_file():
         raise MeshError(f"{path}: no such file")
     vertices, polygons = readers[path.suffix.lower()](path)
@@ -101,16 +99,12 @@ def _read_obj(path: Path) -> tuple[np.ndarray, list[list[int]]]:
             raise MeshError(f"{path}, line {number}: a face with {len(corners)} corners; it needs 3 or more")
         if 0 in corners or min(corners) < -len(vertices):
             bad = next(c for c in corners if c == 0 or c < -len(vertices))
-            raise MeshError(
-                f"{path}, line {number}: vertex index {bad}; indices count from 1, or from -1 back"
-            )
+            raise MeshError(f"{path}, line {number}: vertex index {bad}; indices count from 1, or from -1 back")
         polygons.append([c - 1 if c > 0 else len(vertices) + c for c in corners])
         lines.append(number)
     for number, polygon in zip(lines, polygons, strict=True):
         if max(polygon) >= len(vertices):
-            raise MeshError(
-                f"{path}, line {number}: corner {max(polygon) + 1}, but there are {len(vertices)} vertices"
-            )
+            raise MeshError(f"{path}, line {number}: corner {max(polygon) + 1}, but there are {len(vertices)} vertices")
     return np.array(vertices, dtype=np.float64).reshape(-1, 3), polygons
 
 
@@ -133,9 +127,7 @@ def _read_ply(path: Path) -> tuple[np.ndarray, np.ndarray | list[list[int]]]:
         if len(polygon) < 3:
             raise MeshError(f"{path}: face {row} has {len(polygon)} corners; it needs 3 or more")
         if min(polygon) < 0 or max(polygon) >= len(vertices):
-            raise MeshError(
-                f"{path}: face {row} names {list(map(int, polygon))}; there are {len(vertices)} vertices"
-            )
+            raise MeshError(f"{path}: face {row} names {list(map(int, polygon))}; there are {len(vertices)} vertices")
     return vertices, polygons
 
 
@@ -169,9 +161,7 @@ def _ply_header(path: Path, data: bytes) -> tuple[str | None, list, int, int]:
                 case _:
                     raise ValueError
         except (KeyError, ValueError, IndexError):
-            raise MeshError(
-                f"{path}, line {number}: cannot read {' '.join(words)!r} in a PLY header"
-            ) from None
+            raise MeshError(f"{path}, line {number}: cannot read {' '.join(words)!r} in a PLY header") from None
     if order == "missing":
         raise MeshError(f"{path}: the PLY header has no format line")
     return order, elements, offset, number
@@ -185,9 +175,7 @@ def _ply_ascii(path: Path, text: list[str], elements: list, line: int) -> dict[s
         for _ in range(count):
             number, words = next(rows, (line + len(text), None))
             if words is None:
-                raise MeshError(
-                    f"{path}, line {number}: the file ends before {count} rows of element {element}"
-                )
+                raise MeshError(f"{path}, line {number}: the file ends before {count} rows of element {element}")
             try:
                 at = 0
                 for name, kind, list_count in properties:
@@ -204,9 +192,7 @@ def _ply_ascii(path: Path, text: list[str], elements: list, line: int) -> dict[s
                 if at != len(words):
                     raise ValueError
             except (ValueError, IndexError):
-                raise MeshError(
-                    f"{path}, line {number}: cannot read {' '.join(words)!r} as {element}"
-                ) from None
+                raise MeshError(f"{path}, line {number}: cannot read {' '.join(words)!r} as {element}") from None
         tables[element] = columns
     return tables
 
@@ -233,9 +219,7 @@ def _ply_binary(path: Path, data: bytes, offset: int, elements: list, order: str
                     offset += length * np.dtype(kind).itemsize
                     columns[name].append(values if list_count is not None else values[0])
             except ValueError:
-                raise MeshError(
-                    f"{path}: the file ends within row {row} of {count} of element {element}"
-                ) from None
+                raise MeshError(f"{path}: the file ends within row {row} of {count} of element {element}") from None
         tables[element] = columns
     return tables
 
@@ -251,9 +235,7 @@ def _ply_fixed_rows(data: bytes, offset: int, count: int, properties: list, orde
                 fields += [(f"#{name}", order + list_count), (name, order + kind, (length,))]
             else:
                 fields.append((name, order + kind))
-        table = (
-            np.frombuffer(data, np.dtype(fields), count, offset) if count else np.empty(0, np.dtype(fields))
-        )
+        table = np.frombuffer(data, np.dtype(fields), count, offset) if count else np.empty(0, np.dtype(fields))
     except ValueError:
         return None
     for name, _, list_count in properties:

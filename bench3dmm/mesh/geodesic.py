@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import sparse
+from scipy.sparse import csgraph
+
+from bench3dmm.errors import MeshError
+from bench3dmm.mesh.template import Template
 
 
 def edge_graph(vertices: np.ndarray, faces: np.ndarray) -> sparse.csr_matrix:
@@ -13,3 +19,63 @@ def edge_graph(vertices: np.ndarray, faces: np.ndarray) -> sparse.csr_matrix:
     length = np.linalg.norm(vertices[pairs[:, 0]] - vertices[pairs[:, 1]], axis=1)
     i, j = np.concatenate([pairs, pairs[:, ::-1]]).T
     return sparse.csr_matrix((np.concatenate([length, length]), (i, j)), shape=(len(vertices),) * 2)
+
+
+def graph_distances(template: Template, source: int | Sequence[int] | np.ndarray) -> np.ndarray:
+    """Shortest edge path from the nearest source to every vertex: (V,) float64, mm. Never below the geodesic.
+
+    Args:
+        source: one vertex id, or several.
+
+    Raises:
+        MeshError: for a source that is not a vertex.
+    """
+    graph = edge_graph(template.vertices, template.faces)
+    return csgraph.dijkstra(graph, directed=False, indices=_sources(template, source), min_only=True)
+
+
+def geodesic_distances(template: Template, source: int | Sequence[int] | np.ndarray) -> np.ndarray:
+    """Exact distance over the triangles from the nearest source to every vertex: (V,) float64, mm.
+
+    Mitchell, Mount and Papadimitriou (1987), as implemented in pygeodesic.
+
+    Args:
+        source: one vertex id, or several.
+
+    Raises:
+        MeshError: for a source that is not a vertex.
+    """
+    from pygeodesic.geodesic import PyGeodesicAlgorithmExact
+
+    sources = _sources(template, source)
+    solver = PyGeodesicAlgorithmExact(template.vertices.copy(), template.faces.copy())
+    distances, _ = solver.geodesicDistances(sources, np.arange(template.n_vertices, dtype=np.int32))
+    return np.asarray(distances, dtype=np.float64)
+
+
+def landmark_weights(template: Template) -> np.ndarray:
+    """Vertex weights of the weighted L1 loss (paper section 3.3, equation 6): (V,) float64 in (0, 1].
+
+    The inverse of the Euclidean distance to the nearest landmark, on the template, divided by its maximum.
+    Landmarks themselves, where the inverse is not defined, get that maximum.
+
+    Raises:
+        MeshError: for a template without landmarks.
+    """
+    if not len(template.landmarks):
+        raise MeshError(f"{template.name}: the weighted loss needs landmarks, and the template has none")
+    offsets = template.vertices[:, None] - template.vertices[template.landmarks]
+    distance = np.sqrt((offsets**2).sum(2)).min(1)
+    others = distance[distance > 0]
+    nearest = others.min() if len(others) else 1.0
+    return nearest / np.where(distance > 0, distance, nearest)
+
+
+def _sources(template: Template, source: int | Sequence[int] | np.ndarray) -> np.ndarray:
+    sources = np.atleast_1d(np.asarray(source))
+    wrong = not sources.size or not np.issubdtype(sources.dtype, np.integer)
+    if wrong or sources.min() < 0 or sources.max() >= template.n_vertices:
+        raise MeshError(
+            f"{template.name}: source {sources.tolist()} must be vertex ids in 0 … {template.n_vertices - 1}"
+        )
+    return sources.astype(np.int32)

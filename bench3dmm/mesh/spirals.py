@@ -1,10 +1,12 @@
-"""Spiral orderings (paper section 3.2, equations 2–4; Lim et al., 2018; Bouritsas et al., ICCV 2019).
+"""Spiral orderings (paper section 3.1, equations 2–4; Lim et al., 2018; Bouritsas et al., ICCV 2019).
 
-The spiral of a vertex is the vertex itself, its neighbours counter-clockwise from the one that lies on the way to
-the reference vertex, then the ring around those, and so on: one fixed order in which a filter reads them.
+The spiral of a vertex is the vertex itself, its neighbours counter-clockwise from the one that lies on the way
+to the reference vertex, then the ring around those, and so on: one fixed order in which a filter reads them.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 from scipy.sparse import csgraph
@@ -26,9 +28,11 @@ def spirals(
 ) -> np.ndarray:
     """The spirals of all vertices, of one length.
 
-    - A spiral starts at the neighbour with the shortest edge path to the reference vertex (at the reference
-      itself: its nearest neighbour); where neighbours tie but for rounding, at the one with the lowest id.
-    - Rings follow each other without a jump: ring k + 1 starts beside the end of ring k, on the side of its start.
+    - A spiral starts at the next vertex on the shortest edge path to the reference vertex (at the reference
+      itself: at its nearest neighbour); where paths tie but for rounding, at the one with the lowest id.
+      Equation 4 minimises the distance of the neighbour alone; the path is what its text says and what the
+      released code takes.
+    - Rings follow each other without a jump: ring k + 1 starts beside the end of ring k, next to its start.
     - Where a border breaks a ring, one -1 stands for the gap, at the ring's end if the gap is there.
     - ``dilation`` d then keeps the first entry and every d-th after it: ``s[:1] + s[1::d]``.
     - ``length`` is ``int(mean + 2 std)`` of the lengths so far, if not given; longer spirals are cut, shorter
@@ -52,7 +56,7 @@ def spirals(
     if not 0 <= reference < n:
         raise MeshError(f"spirals: reference vertex {reference} out of 0 … {n - 1}")
     fans, closed = _fans(n, faces)
-    starts = _starts(vertices, faces, fans, reference)
+    starts = _starts(vertices, faces, reference)
     sequences = []
     for vertex in range(n):
         spiral = _spiral(vertex, starts[vertex], hops, fans, closed) if fans[vertex] else [vertex]
@@ -78,7 +82,7 @@ def _spiral(vertex: int, start: int, hops: int, fans: list[list[int]], closed: l
         for inner in ring:
             if inner == PADDING:
                 continue
-            # Counter-clockwise around a ring's vertex, from inside: past its predecessor, outside, its successor.
+            # Counter-clockwise around a ring's vertex, from inside: its predecessor, outside, its successor.
             for candidate in _turn(inner, found_from[inner], fans, closed):
                 if candidate == PADDING:
                     if outer[-1:] != [PADDING]:
@@ -87,7 +91,7 @@ def _spiral(vertex: int, start: int, hops: int, fans: list[list[int]], closed: l
                     found_from[candidate] = inner
                     outer.append(candidate)
         if outer[:1] == [PADDING]:  # the gap between the ring's end and its start: say so at its end, once
-            outer = outer[1:] if outer[-1] == PADDING else outer[1:] + [PADDING]
+            outer = outer[1:] if outer[-1] == PADDING else [*outer[1:], PADDING]
         if not any(candidate != PADDING for candidate in outer):
             break
         spiral += outer
@@ -121,21 +125,19 @@ def _fans(n: int, faces: np.ndarray) -> tuple[list[list[int]], list[bool]]:
         while fan and (successor := turn.get(fan[-1])) is not None and successor != fan[0]:
             fan.append(successor)
         if len(border) > 1 or len(fan) != len(turn) + len(border):
-            raise MeshError(
-                f"spirals: the faces at vertex {vertex} do not form one fan; see Template.check()"
-            )
+            raise MeshError(f"spirals: the faces at vertex {vertex} do not form one fan; see Template.check()")
         fans.append(fan)
     return fans, closed
 
 
-def _starts(vertices: np.ndarray, faces: np.ndarray, fans: list[list[int]], reference: int) -> list[int]:
-    """Per vertex, the neighbour with the shortest edge path to the reference vertex."""
+def _starts(vertices: np.ndarray, faces: np.ndarray, reference: int) -> list[int]:
+    """Per vertex, the next one on the shortest edge path to the reference vertex; -1 for a vertex without edges."""
     graph = edge_graph(np.asarray(vertices, dtype=np.float64), faces)
     distance = csgraph.dijkstra(graph, directed=False, indices=reference)
     tie = 1e-9 * float(graph.data.mean()) if graph.nnz else 0.0
-    distance = distance.tolist()
     starts = []
-    for fan in fans:
-        nearest = min((distance[i] for i in fan), default=0.0)
-        starts.append(min((i for i in fan if distance[i] <= nearest + tie), default=-1))
+    for first, last in pairwise(graph.indptr.tolist()):
+        neighbours = graph.indices[first:last]
+        path = graph.data[first:last] + distance[neighbours]
+        starts.append(int(neighbours[path <= path.min() + tie].min()) if len(path) else -1)
     return starts

@@ -44,6 +44,8 @@ class Template:
                 raise MeshError(f"{self.name}: {key} must have shape {wanted}, not {array.shape}")
             if key != "vertices" and array.size and not np.issubdtype(array.dtype, np.integer):
                 raise MeshError(f"{self.name}: {key} must be integer vertex ids, not {array.dtype}")
+            if key != "vertices" and array.size and not -(2**31) <= array.min() <= array.max() < 2**31:
+                raise MeshError(f"{self.name}: {key} hold ids that do not fit 32 bits; count vertices from 0")
             array = np.array(array, dtype=np.float64 if key == "vertices" else np.int32, order="C")
             array.flags.writeable = False
             object.__setattr__(self, key, array)
@@ -70,9 +72,7 @@ class Template:
         """
         vertices, faces = read_mesh(path)
         landmarks = np.asarray(landmarks)
-        return cls(
-            vertices, faces, landmarks if landmarks.size else np.empty(0, np.int32), name=Path(path).stem
-        )
+        return cls(vertices, faces, landmarks if landmarks.size else np.empty(0, np.int32), name=Path(path).stem)
 
     def save(self, path: str | Path) -> None:
         """Write vertices (all digits) and faces as .obj or binary .ply; landmarks have no place in either."""
@@ -91,9 +91,7 @@ class Template:
         new[ids] = np.arange(len(ids), dtype=np.int32)
         lost = self.landmarks[new[self.landmarks] < 0]
         if len(lost):
-            raise MeshError(
-                f"{self.name}: {_some(lost, 'landmark vertex')} would be lost; drop these landmarks first"
-            )
+            raise MeshError(f"{self.name}: {_some(lost, 'landmark vertex')} would be lost; drop these landmarks first")
         faces = new[self.faces]
         return Template(self.vertices[ids], faces[(faces >= 0).all(1)], new[self.landmarks], self.name)
 
@@ -115,9 +113,7 @@ class Template:
             raise MeshError(f"{name}: {len(vertices)} vertices and {len(faces)} faces; a mesh needs both")
         bad = np.flatnonzero(~np.isfinite(vertices).all(1))
         if len(bad):
-            raise MeshError(
-                f"{name}: NaN or infinite coordinates at {_some(bad, 'vertex')}; fix or drop them"
-            )
+            raise MeshError(f"{name}: NaN or infinite coordinates at {_some(bad, 'vertex')}; fix or drop them")
         bad = np.flatnonzero(((faces < 0) | (faces >= len(vertices))).any(1))
         if len(bad):
             raise MeshError(
@@ -126,9 +122,7 @@ class Template:
             )
         bad = self.landmarks[(self.landmarks < 0) | (self.landmarks >= len(vertices))]
         if len(bad):
-            raise MeshError(
-                f"{name}: landmark ids {bad.tolist()} out of range 0 … {len(vertices) - 1}; count from 0"
-            )
+            raise MeshError(f"{name}: landmark ids {bad.tolist()} out of range 0 … {len(vertices) - 1}; count from 0")
         self._check_faces()
         self._check_edges()
         self._check_components()
@@ -157,8 +151,7 @@ class Template:
         bad = np.flatnonzero(twin != np.arange(len(faces)))
         if len(bad):
             raise MeshError(
-                f"{name}: duplicated {_some(bad, 'face')} "
-                f"(face {bad[0]} repeats face {twin[bad[0]]}); remove them"
+                f"{name}: duplicated {_some(bad, 'face')} (face {bad[0]} repeats face {twin[bad[0]]}); remove them"
             )
         bad = np.flatnonzero(np.bincount(faces.ravel(), minlength=self.n_vertices) == 0)
         if len(bad):
@@ -190,7 +183,7 @@ class Template:
                 f"{name}: inconsistent orientation at {len(bad)} edge(s): faces {face[i]} and {face[j]} both "
                 f"run {tail[i]} → {head[i]}; reverse the corners of the faces that point inwards"
             )
-        # Corner i, of face i // 3, is at tail[i]. Two faces with a common edge join their corners at both ends.
+        # Corner i, of face i // 3, is at tail[i]. Faces with a common edge join their corners at both ends.
         following = np.arange(len(tail)).reshape(-1, 3)[:, [1, 2, 0]].ravel()
         link = np.concatenate([one, following[one]]), np.concatenate([following[other], other])
         graph = sparse.coo_matrix((np.ones(len(link[0])), link), shape=(len(tail),) * 2)

@@ -1,0 +1,249 @@
+"""The command line. Heavy imports wait until a command needs them, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench3dmm.errors import Bench3dmmError, UnknownNameError
+from bench3dmm.run import PROFILES, Run
+
+EXIT_FAILED, EXIT_USAGE = 1, 2
+
+app = typer.Typer(
+    name="bench3dmm",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=(
+        "A reproducibility benchmark for neural 3D morphable face models.\n\n"
+        "[bold]Start here[/bold]\n\n"
+        "  bench3dmm list                                   what there is\n\n"
+        "  bench3dmm run --dataset mh-scan --profile smoke   one small training, about a minute\n\n"
+        "  bench3dmm list results                           what is stored\n\n"
+        "[bold]Exit codes[/bold]: 0 done; 1 the run failed, one line on stderr says why; "
+        "2 wrong usage or an unknown name; 130 interrupted."
+    ),
+)
+data_app = typer.Typer(no_args_is_help=True, help="Look at the datasets, and generate them ahead of time.")
+app.add_typer(data_app, name="data")
+
+_EXAMPLES = (
+    "[bold]Examples[/bold]\n\n"
+    "  bench3dmm run --dataset mh-scan --split percentage --model neural3dmm --latent 16 --profile smoke\n\n"
+    "  bench3dmm run --dataset mh-scan --model pca --latent 16 --profile quick\n\n"
+    "  bench3dmm run --dataset mh-seq@clean --split identity --preset release --seed 1 --profile paper"
+)
+
+
+@app.command(epilog=_EXAMPLES)
+def run(
+    dataset: Annotated[str, typer.Option(help="Dataset, or a variant of it as NAME@VARIANT.")],
+    split: Annotated[str, typer.Option(help="percentage (known people) or identity (new people).")] = "percentage",
+    model: Annotated[str, typer.Option(help="See: bench3dmm list models.")] = "neural3dmm",
+    preset: Annotated[str, typer.Option(help="Architecture: paper (the text) or release (the code).")] = "paper",
+    latent: Annotated[int, typer.Option(help="Size d of the latent code.")] = 16,
+    loss: Annotated[str, typer.Option(help="Training loss.")] = "l1",
+    profile: Annotated[
+        str, typer.Option(help="smoke (2 epochs), quick (30), paper (300 epochs, all meshes).")
+    ] = "smoke",
+    seed: Annotated[int, typer.Option(help="Of initial weights and shuffling.")] = 0,
+    split_seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
+    epochs: Annotated[int, typer.Option(help="Instead of the profile's; 0 keeps those.")] = 0,
+    batch_size: Annotated[int, typer.Option(help="Meshes a step.")] = 16,
+    learning_rate: Annotated[float, typer.Option(help="Of Adam, in the first epoch.")] = 1e-3,
+    learning_rate_decay: Annotated[float, typer.Option(help="Factor after each epoch.")] = 0.99,
+    weight_decay: Annotated[float, typer.Option(help="Of Adam.")] = 5e-5,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:INDEX.")] = "auto",
+    results_dir: Annotated[Path, typer.Option(help="Where results are written.")] = Path("results"),
+    force: Annotated[bool, typer.Option("--force", help="Train again even if the result is stored.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Train one model, evaluate it on the test split, store the result.
+
+    Writes RESULTS_DIR/PROFILE/RUN_ID.json (run, metrics in mm, provenance), .npz (error histogram, errors a mesh,
+    six test reconstructions) and .safetensors (weights). RUN_ID is a hash of the options that define the run: a
+    stored run is shown, not trained again. A killed run goes on from its last checkpoint when started again.
+    """
+    try:
+        settings = Run(
+            dataset=dataset,
+            split=split,
+            model=model,
+            preset=preset,
+            latent=latent,
+            loss=loss,
+            seed=seed,
+            split_seed=split_seed,
+            profile=profile,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_decay=learning_rate_decay,
+            weight_decay=weight_decay,
+        )
+    except Bench3dmmError as error:
+        raise typer.BadParameter(str(error)) from None
+    from bench3dmm.run import execute
+
+    result = execute(settings, results_dir, device, force, progress=not quiet)
+    table = _table("", "meshes", "mean", "median", "std", "p95 (mm)")
+    rows = {**result.metrics["by_expression"], "all": result.metrics}
+    for name, values in rows.items():
+        errors = (f"{values[key]:.3f}" for key in ("mean_mm", "median_mm", "std_mm", "p95_mm"))
+        table.add_row(name, str(values["n_meshes"]), *errors)
+    _print(table)
+    typer.echo(str(result.path))
+
+
+@app.command("list")
+def list_names(
+    what: Annotated[
+        str | None, typer.Argument(help="datasets, splits, models, presets, losses, profiles or results.")
+    ] = None,
+    results_dir: Annotated[Path, typer.Option(help="For: list results.")] = Path("results"),
+) -> None:
+    """Show what can be chosen, or the stored results."""
+    kinds = {
+        "datasets": _datasets,
+        "splits": _splits,
+        "models": _models,
+        "presets": _presets,
+        "losses": _losses,
+        "profiles": _profiles,
+    }
+    if what == "results":
+        _list_results(results_dir)
+    elif what is None:
+        for kind, lines in kinds.items():
+            typer.echo(f"{kind}: {', '.join(name for name, _ in lines())}")
+    elif what in kinds:
+        for name, description in kinds[what]():
+            typer.echo(f"{name:<14}{description}".rstrip())
+    else:
+        raise UnknownNameError("thing to list", what, [*kinds, "results"])
+
+
+@data_app.command("info")
+def data_info(name: Annotated[str, typer.Argument(help="Dataset, or NAME@VARIANT.")]) -> None:
+    """Size, people, expressions and origin of a dataset; generates it if it is not in the cache."""
+    from bench3dmm.data import load_dataset
+
+    dataset = load_dataset(name, progress=True)
+    samples = dataset.samples
+    template = dataset.template
+    typer.echo(f"{dataset.name}: {len(dataset):,} registered meshes of {samples['subject'].nunique()} subjects")
+    typer.echo(f"template: {template.n_vertices:,} vertices, {len(template.faces):,} faces")
+    typer.echo(f"sha256: {dataset.sha256}")
+    for key, value in dataset.card.items():
+        typer.echo(f"{key}: {value}")
+    table = _table("expression", "meshes", "subjects")
+    for expression, group in samples.groupby("expression", sort=True):
+        table.add_row(str(expression), f"{len(group):,}", str(group["subject"].nunique()))
+    _print(table)
+
+
+@data_app.command("build")
+def data_build(name: Annotated[str, typer.Argument(help="Dataset, or NAME@VARIANT.")]) -> None:
+    """Generate a dataset into the cache ($BENCH3DMM_CACHE, or the user's cache folder)."""
+    from bench3dmm.data import load_dataset
+    from bench3dmm.storage import cache_dir
+
+    dataset = load_dataset(name, progress=True)
+    typer.echo(f"{dataset.name}: {len(dataset):,} meshes, sha256 {dataset.sha256[:12]}…, in {cache_dir()}")
+
+
+def _datasets() -> list[tuple[str, str]]:
+    from bench3dmm.data import dataset_names
+
+    return [(name, "") for name in dataset_names()]
+
+
+def _splits() -> list[tuple[str, str]]:
+    from bench3dmm.data.splits import split_names
+
+    notes = {"percentage": "90/10 within each identity", "identity": "92/8 of the identities"}
+    return [(name, notes.get(name, "")) for name in split_names()]
+
+
+def _models() -> list[tuple[str, str]]:
+    from bench3dmm.models import model_names, model_summary
+
+    return [(name, model_summary(name)) for name in model_names()]
+
+
+def _presets() -> list[tuple[str, str]]:
+    from bench3dmm.models import model_names, preset_names
+
+    return [(name, ", ".join(preset_names(name))) for name in model_names()]
+
+
+def _losses() -> list[tuple[str, str]]:
+    from bench3dmm.losses import get_loss, loss_names
+
+    return [(name, (get_loss(name).__doc__ or "").partition("\n")[0]) for name in loss_names()]
+
+
+def _profiles() -> list[tuple[str, str]]:
+    def size(at_most: int | None) -> str:
+        return "all" if at_most is None else f"at most {at_most:,}"
+
+    return [
+        (name, f"{p.epochs} epochs, {size(p.max_train)} training and {size(p.max_test)} test meshes")
+        for name, p in PROFILES.items()
+    ]
+
+
+def _list_results(results_dir: Path) -> None:
+    from bench3dmm.results import load_results
+
+    frame = load_results(results_dir)
+    if frame.empty:
+        typer.echo(f"no results in {results_dir}")
+        return
+    shown = ["run_id", "profile", "dataset", "split", "model", "preset", "latent", "loss", "seed"]
+    table = _table(*shown, "mean (mm)", "median (mm)")
+    for row in frame.sort_values(shown[1:]).itertuples():
+        table.add_row(*(str(getattr(row, name)) for name in shown), f"{row.mean_mm:.3f}", f"{row.median_mm:.3f}")
+    _print(table)
+
+
+def _table(*columns: str):
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    return table
+
+
+def _print(table) -> None:
+    from rich.console import Console
+
+    # A pipe has no width of its own: do not cut what a script may read.
+    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+
+
+def main() -> None:
+    """Entry point: errors of this library are one line on stderr and an exit code."""
+    try:
+        app()
+    except UnknownNameError as error:
+        _fail(error, EXIT_USAGE)
+    except Bench3dmmError as error:
+        _fail(error, EXIT_FAILED)
+    except KeyboardInterrupt:
+        _fail("interrupted; the same command goes on from the last checkpoint", 130)
+
+
+def _fail(message: object, code: int) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(stderr=True, soft_wrap=True).print(Text(f"error: {message}", style="red"))
+    raise SystemExit(code)

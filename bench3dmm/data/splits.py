@@ -1,0 +1,103 @@
+"""Train/test splits: by percentage within each identity, or by whole identities (the paper, section 4.1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from bench3dmm.errors import DataError, UnknownNameError
+from bench3dmm.storage import canonical_json, hash_arrays
+
+TEST_SHARE = 0.10  # percentage split: of each identity's meshes
+HELD_OUT_SHARE = 0.08  # identity split: of the identities (8 of 100)
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Row numbers of the training and test meshes.
+
+    Attributes:
+        name, seed: what made it.
+        train, test: (n,) and (m,) int64, ascending; disjoint, together every row.
+    """
+
+    name: str
+    seed: int
+    train: np.ndarray
+    test: np.ndarray
+
+    @cached_property
+    def sha256(self) -> str:
+        return hash_arrays(self.train, self.test, salt=canonical_json([self.name, self.seed]))
+
+
+def split_names() -> list[str]:
+    return sorted(SPLITS)
+
+
+def make_split(name: str, samples: pd.DataFrame, seed: int = 0) -> Split:
+    """Split a dataset's rows.
+
+    Each identity's meshes are put in the order subject, expression, level, frame first, so the same meshes are
+    drawn whatever order the rows come in.
+
+    Args:
+        name: ``percentage`` (90/10 within each identity, at least one mesh on each side) or ``identity``
+            (8 % of the identities, at least one, are held out).
+        samples: the dataset's table, with a column ``subject``.
+        seed: of the draw.
+
+    Raises:
+        UnknownNameError: with the nearest known split.
+        DataError: if the table is too small to split.
+    """
+    if name not in SPLITS:
+        raise UnknownNameError("split", name, SPLITS)
+    by_subject = _rows_by_subject(samples)
+    test = np.sort(SPLITS[name](by_subject, np.random.default_rng(seed)))
+    train = np.setdiff1d(np.arange(len(samples)), test)
+    return Split(name, seed, train, test)
+
+
+def _percentage(by_subject: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    test = []
+    for subject, rows in by_subject.items():
+        if len(rows) < 2:
+            raise DataError(f"subject {subject} has {len(rows)} mesh: a percentage split needs two of each subject")
+        size = min(max(1, round(TEST_SHARE * len(rows))), len(rows) - 1)
+        test.append(rng.permutation(rows)[:size])
+    return np.concatenate(test)
+
+
+def _identity(by_subject: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    subjects = list(by_subject)
+    if len(subjects) < 2:
+        raise DataError(f"{len(subjects)} subject: an identity split needs at least two")
+    held_out = rng.permutation(len(subjects))[: max(1, round(HELD_OUT_SHARE * len(subjects)))]
+    return np.concatenate([by_subject[subjects[i]] for i in held_out])
+
+
+SPLITS: dict[str, Callable[[dict[str, np.ndarray], np.random.Generator], np.ndarray]] = {
+    "percentage": _percentage,
+    "identity": _identity,
+}
+
+
+def _rows_by_subject(samples: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Row numbers of each subject in natural order (S2 before S10), each subject's rows in content order."""
+    keys = [column for column in ("expression", "level", "frame") if column in samples]
+    ordered = samples.reset_index(drop=True).sort_values(keys, kind="stable") if keys else samples
+    groups = {
+        str(name): rows.to_numpy(np.int64) for name, rows in ordered.groupby("subject", sort=False).groups.items()
+    }
+    return {name: groups[name] for name in sorted(groups, key=natural_key)}
+
+
+def natural_key(text: str) -> list[tuple[int, int | str]]:
+    """Sort key that reads runs of digits as numbers."""
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", text) if part]

@@ -1,0 +1,72 @@
+"""What a result should say about where it comes from."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import subprocess
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bench3dmm
+
+if TYPE_CHECKING:
+    import torch
+
+LIBRARIES = ("numpy", "scipy", "torch")
+
+
+def versions() -> dict[str, str]:
+    """This package's, Python's and the numerical libraries'."""
+    return {
+        "bench3dmm": bench3dmm.__version__,
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in LIBRARIES},
+    }
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Versions, commit, device, threads, peak memory (MB, of this process so far) and date (UTC)."""
+    import torch
+
+    from bench3dmm.device import device_name
+
+    on_gpu = device.type == "cuda"
+    return {
+        "versions": versions(),
+        "git": git_state(),
+        "device": device_name(device),
+        "threads": torch.get_num_threads(),
+        "peak_memory_mb": _peak_memory_mb(),
+        "peak_gpu_memory_mb": round(torch.cuda.max_memory_allocated(device) / 2**20) if on_gpu else None,
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+@cache
+def git_state() -> dict[str, Any] | None:
+    """Commit and whether files differ from it, if the package is imported from its own repository."""
+    root = Path(bench3dmm.__file__).resolve().parent.parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(root), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+        return done.stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != root:
+            return None
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--", "bench3dmm"))}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _peak_memory_mb() -> int | None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if platform.system() == "Darwin" else 2**10))

@@ -1,0 +1,123 @@
+"""Stored results: one JSON and one npz a run, and all of them as one tidy frame."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench3dmm.errors import DataError
+from bench3dmm.run import Run
+from bench3dmm.storage import read_npz, write_json, write_npz
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+METRICS = ("mean_mm", "median_mm", "std_mm", "p95_mm")
+PROVENANCE = ("dataset_sha256", "split_sha256", "hierarchy_sha256", "arrays_sha256", "device", "versions", "created")
+ARRAYS = (
+    "histogram",
+    "histogram_edges",
+    "sample_error",
+    "sample_index",
+    "reconstruction_index",
+    "reconstruction_offset",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What one run gave.
+
+    Attributes:
+        run: its configuration.
+        metrics: see `bench3dmm.evaluate.evaluate`.
+        provenance: hashes, versions, device, seconds, memory.
+        arrays: see `bench3dmm.evaluate.evaluate`, and ``loss`` (epochs,).
+    """
+
+    run: Run
+    metrics: dict[str, Any]
+    provenance: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+
+
+def result_path(run: Run, results_dir: str | Path) -> Path:
+    """Where a run's JSON lies: ``<results_dir>/<profile>/<run_id>.json``; its arrays are the npz beside it."""
+    return Path(results_dir) / run.profile / f"{run.run_id}.json"
+
+
+def save_result(result: Result, results_dir: str | Path) -> Path:
+    """Write arrays, then the JSON that makes them a result."""
+    path = result_path(result.run, results_dir)
+    arrays = path.with_suffix(".npz")
+    write_npz(arrays, result.arrays)
+    result.provenance["arrays_sha256"] = _file_hash(arrays)
+    document = {
+        "run_id": result.run.run_id,
+        "run": asdict(result.run),
+        "metrics": result.metrics,
+        "provenance": result.provenance,
+    }
+    write_json(path, document)
+    return path
+
+
+def load_result(path: str | Path) -> Result:
+    """Read one stored run.
+
+    Raises:
+        DataError: naming the file and what is wrong with it.
+    """
+    path = Path(path)
+    document = read_document(path)
+    arrays_path = path.with_suffix(".npz")
+    if not arrays_path.exists():
+        raise DataError(f"{arrays_path}: missing beside {path.name}; run it again with --force")
+    if _file_hash(arrays_path) != document["provenance"]["arrays_sha256"]:
+        raise DataError(f"{arrays_path}: not the arrays that {path.name} was written with; run it again with --force")
+    arrays = read_npz(arrays_path)
+    if missing := [name for name in ARRAYS if name not in arrays]:
+        raise DataError(f"{arrays_path}: lacks {', '.join(missing)}; run it again with --force")
+    return Result(Run(**document["run"]), document["metrics"], document["provenance"], arrays)
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """A result's JSON, checked: keys, metrics finite and ordered, name equal to its run's id."""
+    try:
+        document = json.loads(path.read_text())
+        run = Run(**document["run"])
+        metrics = [document["metrics"], *document["metrics"]["by_expression"].values()]
+        values = [float(entry[name]) for entry in metrics for name in METRICS]
+        missing = [key for key in PROVENANCE if key not in document["provenance"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: not a result of this version ({error!r}); delete it and run it again") from None
+    if not all(math.isfinite(value) and value >= 0 for value in values):
+        raise DataError(f"{path}: a metric is negative or not finite; run it again with --force")
+    if missing:
+        raise DataError(f"{path}: provenance lacks {', '.join(missing)}; run it again with --force")
+    if not run.run_id == document["run_id"] == path.stem:
+        raise DataError(f"{path}: its run has the id {run.run_id}: the file was renamed or its run edited")
+    return document
+
+
+def load_results(results_dir: str | Path = "results") -> pd.DataFrame:
+    """Every stored run below a folder, one row a run: ``run_id``, the run's fields, the metrics, device, seconds."""
+    import pandas as pd
+
+    rows = []
+    for path in sorted(Path(results_dir).glob("*/*.json")):
+        document = read_document(path)
+        provenance = {key: document["provenance"].get(key) for key in ("device", "seconds", "parameters", "created")}
+        metrics = {name: document["metrics"][name] for name in METRICS}
+        rows.append({"run_id": document["run_id"], **document["run"], **metrics, **provenance})
+    return pd.DataFrame(rows)
+
+
+def _file_hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,299 @@
+"""A run: one training as a flat record of scalars, and what executes it.
+
+The same names are the keys of a stored result's JSON, the flags of ``bench3dmm run`` and the parameters of the
+notebooks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench3dmm.errors import Bench3dmmError, DataError, UnknownNameError
+from bench3dmm.storage import canonical_json
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from bench3dmm.data.dataset import Dataset
+    from bench3dmm.results import Result
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much of a training to do. Meshes are taken evenly from the split's sorted rows; None is all."""
+
+    epochs: int
+    max_train: int | None
+    max_test: int | None
+
+
+PROFILES = {
+    "smoke": Profile(epochs=2, max_train=128, max_test=32),
+    "quick": Profile(epochs=30, max_train=2000, max_test=400),
+    "paper": Profile(epochs=300, max_train=None, max_test=None),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training and its evaluation. The defaults of the optimisation are the published ones.
+
+    Attributes:
+        dataset: name, optionally with a variant: ``mh-scan``, ``mh-scan@clean``.
+        split: ``percentage`` or ``identity``.
+        model, preset: what is trained, and with which architecture.
+        latent: size d of the code.
+        loss: training loss.
+        seed: of the initial weights and the order of the meshes.
+        split_seed: of the split.
+        profile: see `PROFILES`.
+        epochs: 0 stands for the profile's.
+        batch_size, learning_rate, learning_rate_decay, weight_decay: of Adam; the decay is per epoch.
+
+    Raises:
+        Bench3dmmError: for a value that is not of its type or out of range. Names of datasets, splits, models
+            and losses are looked up by `check_names`, so that old results stay readable.
+    """
+
+    dataset: str
+    split: str = "percentage"
+    model: str = "neural3dmm"
+    preset: str = "paper"
+    latent: int = 16
+    loss: str = "l1"
+    seed: int = 0
+    split_seed: int = 0
+    profile: str = "smoke"
+    epochs: int = 0
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    learning_rate_decay: float = 0.99
+    weight_decay: float = 5e-5
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = _coerce(field.name, field.type, getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
+        for name, least in (("latent", 1), ("batch_size", 1), ("epochs", 0), ("seed", 0), ("split_seed", 0)):
+            if getattr(self, name) < least:
+                raise Bench3dmmError(f"{name} must be {least} or more, got {getattr(self, name)}")
+        if self.learning_rate <= 0 or self.weight_decay < 0 or not 0 < self.learning_rate_decay <= 1:
+            raise Bench3dmmError(
+                "learning_rate must be above 0, weight_decay 0 or more and learning_rate_decay in (0, 1]; got "
+                f"{self.learning_rate}, {self.weight_decay}, {self.learning_rate_decay}"
+            )
+        if self.profile not in PROFILES:
+            raise UnknownNameError("profile", self.profile, PROFILES)
+
+    @property
+    def run_id(self) -> str:
+        """First 12 hex digits of the sha256 over the canonical JSON of all fields."""
+        return hashlib.sha256(canonical_json(self.as_dict()).encode()).hexdigest()[:12]
+
+    @property
+    def n_epochs(self) -> int:
+        return self.epochs or PROFILES[self.profile].epochs
+
+    def as_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def field_names(cls) -> list[str]:
+        return [field.name for field in dataclasses.fields(cls)]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Run:
+        """Raises Bench3dmmError for a missing, unknown or wrong field."""
+        names = cls.field_names()
+        for name in values:
+            if name not in names:
+                raise UnknownNameError("field of a run", str(name), names)
+        if missing := [name for name in names if name not in values]:
+            raise Bench3dmmError(f"a run lacks the field {', '.join(missing)}")
+        return cls(**values)
+
+
+def _coerce(name: str, kind: str, value: Any) -> Any:
+    if kind == "str" and isinstance(value, str) and value.strip():
+        return value
+    # Numbers may be NumPy's, as they come from arrays and frames; True is no number.
+    if kind in ("int", "float") and not isinstance(value, bool | str):
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if kind == "float" and math.isfinite(number):
+            return number
+        if kind == "int" and number.is_integer():
+            return int(value)
+    wanted = {"str": "a name", "int": "an integer", "float": "a finite number"}[kind]
+    raise Bench3dmmError(f"{name} must be {wanted}, got {value!r}")
+
+
+def check_names(run: Run) -> None:
+    """Raises UnknownNameError for a split, model, preset or loss that does not exist."""
+    from bench3dmm.data.splits import check_split
+    from bench3dmm.losses import get_loss
+    from bench3dmm.models import check_model
+
+    check_split(run.split)
+    check_model(run.model, run.preset)
+    get_loss(run.loss)
+
+
+def execute(
+    run: Run,
+    results_dir: str | Path = "results",
+    device: str = "auto",
+    force: bool = False,
+    progress: bool = True,
+    *,
+    dataset: Dataset | None = None,
+    checkpoint_seconds: float | None = None,
+) -> Result:
+    """Train and evaluate a run and store its result, or load the result that is stored already.
+
+    Writes ``<results_dir>/<profile>/<run_id>`` ``.npz`` (arrays), ``.safetensors`` (weights, normalisation and
+    hierarchy) and, last, ``.json``. While it trains, a checkpoint lies in ``<results_dir>/<profile>/.partial``,
+    from which an interrupted run goes on.
+
+    Args:
+        run: what to train.
+        device: see `bench3dmm.device.resolve_device`.
+        force: train from the start even if a result or a checkpoint is stored.
+        progress: show what happens on stderr.
+        dataset: meshes to use instead of ``load_dataset(run.dataset)``; it must have that name.
+        checkpoint_seconds: least time between two checkpoints.
+
+    Raises:
+        UnknownNameError, DataError, MeshError, TrainingError: each says what to change.
+    """
+    from bench3dmm.results import load_result, result_path
+
+    check_names(run)
+    path = result_path(run, results_dir)
+    if path.exists() and not force:
+        return load_result(path)
+    if dataset is not None and dataset.name != run.dataset:
+        raise DataError(f"the run is of dataset {run.dataset!r}, the dataset given is {dataset.name!r}")
+
+    from bench3dmm.device import resolve_device
+
+    torch_device = resolve_device(device)
+    if dataset is None:
+        from bench3dmm.data import load_dataset
+
+        dataset = load_dataset(run.dataset, progress=progress)
+    partial = path.parent / ".partial" / run.run_id
+    if force:
+        shutil.rmtree(partial, ignore_errors=True)
+    result = _train_and_evaluate(run, dataset, torch_device, path, partial, progress, checkpoint_seconds)
+    shutil.rmtree(partial, ignore_errors=True)
+    return result
+
+
+def _train_and_evaluate(
+    run: Run,
+    dataset: Dataset,
+    device: torch.device,
+    path: Path,
+    partial: Path,
+    progress: bool,
+    checkpoint_seconds: float | None,
+) -> Result:
+    import numpy as np
+
+    from bench3dmm import provenance, train
+    from bench3dmm.data.splits import make_split
+    from bench3dmm.device import seeded
+    from bench3dmm.evaluate import evaluate, reconstructor
+    from bench3dmm.losses import get_loss
+    from bench3dmm.mesh.coarsen import build_hierarchy
+    from bench3dmm.models import build_model
+    from bench3dmm.normalisation import Normalisation
+    from bench3dmm.results import Result, save_result
+    from bench3dmm.weights import save_weights
+
+    started = time.perf_counter()
+    split = make_split(run.split, dataset.samples, run.split_seed)
+    train_rows, test_rows = rows_of_profile(split.train, split.test, PROFILES[run.profile])
+    hierarchy = build_hierarchy(dataset.template)
+    with seeded("weights", run.seed):
+        model = build_model(run.model, hierarchy, run.latent, preset=run.preset)
+    n_parameters = sum(p.numel() for p in model.parameters())
+    normalisation = Normalisation.fit(dataset.vertices, train_rows, scale=getattr(model, "scale_coordinates", True))
+    hashes = {
+        "dataset_sha256": dataset.sha256,
+        "split_sha256": split.sha256,
+        "hierarchy_sha256": hierarchy.sha256,
+    }
+    if progress:
+        print(_headline(run, len(train_rows), len(test_rows), n_parameters, device), file=sys.stderr)
+
+    model.to(device)
+    optional = {} if checkpoint_seconds is None else {"checkpoint_seconds": checkpoint_seconds}
+    losses = train.fit(
+        model,
+        train.TrainingMeshes(dataset.vertices, train_rows, normalisation, device),
+        get_loss(run.loss),
+        train.Settings(
+            epochs=run.n_epochs,
+            batch_size=run.batch_size,
+            learning_rate=run.learning_rate,
+            learning_rate_decay=run.learning_rate_decay,
+            weight_decay=run.weight_decay,
+            seed=run.seed,
+        ),
+        checkpoint=partial / "checkpoint.safetensors",
+        fingerprint=canonical_json({**hashes, "device": device.type, **provenance.versions()}),
+        progress=progress,
+        **optional,
+    )
+    trained = time.perf_counter()
+    evaluation = evaluate(reconstructor(model, normalisation, device), dataset, test_rows)
+    record = {
+        **hashes,
+        "seeds": {"seed": run.seed, "split_seed": run.split_seed},
+        "epochs": len(losses),
+        "n_train": len(train_rows),
+        "n_test": len(test_rows),
+        "n_parameters": n_parameters,
+        **provenance.environment(device),
+        "seconds": round(time.perf_counter() - started, 3),
+        "training_seconds": round(trained - started, 3),
+    }
+    arrays = {**evaluation.arrays, "loss": np.array(losses)}
+    result = Result(run, evaluation.metrics, record, arrays, path)
+    path.unlink(missing_ok=True)
+    save_weights(path.with_suffix(".safetensors"), run, model, normalisation, hierarchy, dataset)
+    save_result(result, path)
+    if progress:
+        print(f"mean error {evaluation.metrics['mean_mm']:.3f} mm -> {path}", file=sys.stderr)
+    return result
+
+
+def rows_of_profile(train: np.ndarray, test: np.ndarray, profile: Profile) -> tuple[np.ndarray, np.ndarray]:
+    """The rows a profile uses, taken evenly from a split's sorted rows."""
+    from bench3dmm.evaluate import even_positions
+
+    def thin(rows: np.ndarray, at_most: int | None) -> np.ndarray:
+        return rows if at_most is None else rows[even_positions(len(rows), at_most)]
+
+    return thin(train, profile.max_train), thin(test, profile.max_test)
+
+
+def _headline(run: Run, n_train: int, n_test: int, n_parameters: int, device: torch.device) -> str:
+    return (
+        f"{run.run_id}: {run.model} ({run.preset}), d = {run.latent}, on {run.dataset}, {run.split} split; "
+        f"{n_train} training and {n_test} test meshes, {n_parameters:,} parameters, {device}"
+    )

@@ -1,0 +1,210 @@
+"""The one trainer: normalisation, the published schedule, and checkpoints that resume bit for bit."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from bench3dmm.errors import TrainingError
+from bench3dmm.storage import write_atomically
+
+CHUNK = 256  # meshes handled at a time
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast (the paper, section 4.2)."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    decay: float  # of the learning rate, each epoch
+    weight_decay: float
+
+
+@dataclass(frozen=True, eq=False)
+class Normaliser:
+    """Per-coordinate mean and deviation of the training meshes, (V, 3) float32; deviation 0 stands for "never moves".
+
+    `apply` divides by the deviation with 0/0 = 0, as published; with ``scale`` off it only centres.
+    """
+
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    @staticmethod
+    def fit(vertices: np.ndarray, rows: np.ndarray, *, scale: bool = True) -> Normaliser:
+        """Over the rows of a (N, V, 3) array, in one pass of float64 sums about the first mesh (ddof = 0)."""
+        origin = np.asarray(vertices[rows[0]], dtype=np.float64)
+        total, squares = np.zeros_like(origin), np.zeros_like(origin)
+        for start in range(0, len(rows), CHUNK):
+            moved = np.asarray(vertices[rows[start : start + CHUNK]], dtype=np.float64) - origin
+            total += moved.sum(axis=0)
+            squares += (moved**2).sum(axis=0)
+        mean = total / len(rows)
+        deviation = np.sqrt(np.maximum(squares / len(rows) - mean**2, 0)) if scale else np.ones_like(mean)
+        return Normaliser((origin + mean).astype(np.float32), deviation.astype(np.float32))
+
+    def apply(self, meshes: np.ndarray) -> np.ndarray:
+        """Millimetres (B, V, 3) → normalised float32."""
+        divisor = np.where(self.deviation > 0, self.deviation, np.inf)
+        return ((meshes - self.mean) / divisor).astype(np.float32, copy=False)
+
+    def invert(self, meshes: np.ndarray) -> np.ndarray:
+        """Normalised (B, V, 3) → millimetres."""
+        return meshes * self.deviation + self.mean
+
+
+def load_normalised(
+    vertices: np.ndarray, rows: np.ndarray, normaliser: Normaliser, device: torch.device
+) -> torch.Tensor:
+    """The rows as one normalised (n, V, 3) float32 tensor on the device."""
+    meshes = torch.empty((len(rows), *vertices.shape[1:]), dtype=torch.float32, device=device)
+    for start in range(0, len(rows), CHUNK):
+        piece = normaliser.apply(vertices[rows[start : start + CHUNK]])
+        meshes[start : start + len(piece)] = torch.from_numpy(piece)
+    return meshes
+
+
+def fit(
+    model: nn.Module,
+    meshes: torch.Tensor,
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    schedule: Schedule,
+    seed: int,
+    *,
+    checkpoint: Path | None = None,
+    label: str = "training",
+    progress: bool = True,
+) -> tuple[list[float], float]:
+    """Train an autoencoder; the weights of the last epoch stay in the model.
+
+    Adam, learning rate × decay after each epoch, no early stopping. The order of the meshes depends on seed and
+    epoch alone, so a run that resumes from its checkpoint ends with the weights of an uninterrupted one.
+
+    Args:
+        model: on the device of ``meshes``; one with ``fit_closed_form`` is fitted by that instead.
+        meshes: (N, V, 3) normalised.
+        checkpoint: written after each epoch and resumed from; its folder is made.
+
+    Returns:
+        The mean training loss of each epoch, and the seconds spent.
+
+    Raises:
+        TrainingError: when the loss is no longer finite, naming epoch and learning rate.
+    """
+    started = time.perf_counter()
+    if hasattr(model, "fit_closed_form"):
+        model.fit_closed_form(meshes)
+        return [], time.perf_counter() - started
+
+    optimizer = torch.optim.Adam(
+        model.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
+    )
+    losses, before = _resume(checkpoint, model, optimizer, schedule) if checkpoint else ([], 0.0)
+    shown = _Progress(label, schedule.epochs, len(losses), progress)
+    model.train()
+    for epoch in range(len(losses), schedule.epochs):
+        rate = schedule.learning_rate * schedule.decay**epoch
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        mean = _epoch(model, meshes, loss, optimizer, schedule.batch_size, epoch_order(len(meshes), seed, epoch))
+        if not math.isfinite(mean):
+            raise TrainingError(
+                f"the loss is {mean} after epoch {epoch + 1} of {schedule.epochs} at learning rate {rate:.2e}; "
+                "try a smaller --learning-rate"
+            )
+        losses.append(mean)
+        if checkpoint:
+            _save_checkpoint(checkpoint, model, optimizer, losses, before + time.perf_counter() - started)
+        shown.update(epoch + 1, mean)
+    shown.close()
+    return losses, before + time.perf_counter() - started
+
+
+def epoch_order(count: int, seed: int, epoch: int) -> torch.Tensor:
+    """(count,) the order in which an epoch sees the meshes."""
+    state = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1
+    return torch.randperm(count, generator=torch.Generator().manual_seed(int(state)))
+
+
+def _epoch(model, meshes, loss, optimizer, batch_size: int, order: torch.Tensor) -> float:
+    """One pass; the loss is read back once, at the end."""
+    order = order.to(meshes.device)
+    total = torch.zeros((), device=meshes.device)
+    for rows in order.split(batch_size):
+        batch = meshes[rows]
+        optimizer.zero_grad()
+        value = loss(model(batch), batch)
+        value.backward()
+        optimizer.step()
+        total += value.detach() * len(rows)
+    return total.item() / len(order)
+
+
+# --- checkpoints ------------------------------------------------------------------------------------------------
+
+
+def _save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Adam, losses: list[float], seconds: float):
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"adam.{index}.{name}": tensor for name, tensor in state.items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    content = save(tensors, {"losses": json.dumps(losses), "seconds": repr(seconds)})
+    write_atomically(path, lambda file: file.write(content))
+
+
+def _resume(path: Path, model: nn.Module, optimizer: torch.optim.Adam, schedule: Schedule) -> tuple[list[float], float]:
+    """Losses and seconds so far, with model and optimizer as they were; nothing if there is no checkpoint."""
+    if not path.exists():
+        return [], 0.0
+    try:
+        with safe_open(path, framework="pt") as stored:
+            metadata = stored.metadata()
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        losses, seconds = json.loads(metadata["losses"]), float(metadata["seconds"])
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise TrainingError(f"{path}: not a checkpoint ({error}); delete it to start the run over") from None
+    if len(losses) > schedule.epochs:
+        return [], 0.0
+    model.load_state_dict({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("model.")})
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("adam."):
+            _, index, key = name.split(".")
+            state.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return losses, seconds
+
+
+class _Progress:
+    """A bar in a terminal, about ten lines elsewhere."""
+
+    def __init__(self, label: str, epochs: int, done: int, shown: bool) -> None:
+        from tqdm import tqdm
+
+        self.epochs, self.label = epochs, label
+        self.every = max(1, epochs // 10) if shown and not sys.stderr.isatty() else 0
+        self.bar = tqdm(
+            total=epochs, initial=done, desc=label, unit="epoch", disable=not shown or not sys.stderr.isatty()
+        )
+
+    def update(self, epoch: int, loss: float) -> None:
+        self.bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
+        self.bar.update()
+        if self.every and (epoch % self.every == 0 or epoch == self.epochs):
+            print(f"{self.label}: epoch {epoch}/{self.epochs}, loss {loss:.4f}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        self.bar.close()
