@@ -89,6 +89,7 @@ def run(
         )
     except Bench3dmmError as error:
         raise typer.BadParameter(str(error)) from None
+    from bench3dmm.results import result_path
     from bench3dmm.run import execute
 
     result = execute(settings, results_dir, device, force, progress=not quiet)
@@ -96,9 +97,9 @@ def run(
     rows = {**result.metrics["by_expression"], "all": result.metrics}
     for name, values in rows.items():
         errors = (f"{values[key]:.3f}" for key in ("mean_mm", "median_mm", "std_mm", "p95_mm"))
-        table.add_row(name, str(values["n_meshes"]), *errors)
+        table.add_row(name, str(values["meshes"]), *errors)
     _print(table)
-    typer.echo(str(result.path))
+    typer.echo(str(result_path(settings, results_dir)))
 
 
 @app.command("list")

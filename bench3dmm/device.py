@@ -1,8 +1,11 @@
-"""Where a model runs."""
+"""Where a model runs, and with which random numbers."""
 
 from __future__ import annotations
 
 import platform
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,21 +19,29 @@ def resolve_device(name: str = "auto") -> torch.device:
     """``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:1``.
 
     Raises:
+        UnknownNameError: for another name.
         Bench3dmmError: for a device that this machine, or this build of torch, does not have.
     """
     import torch
 
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise Bench3dmmError(f"unknown device {name!r}: use auto, cpu, cuda or cuda:N") from None
-    if device.type not in ("cpu", "cuda"):
-        raise Bench3dmmError(f"device {name!r} is not supported: use auto, cpu, cuda or cuda:N")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise UnknownNameError("device", name, ("auto", "cpu", "cuda", "cuda:N"))
+    device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise Bench3dmmError(f"device {name!r}: torch sees {torch.cuda.device_count()} GPUs; use --device auto")
     return device
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed torch's generator inside the block, and put its state back after."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 def device_name(device: torch.device) -> str:

@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from bench3dmm.errors import TrainingError
 from bench3dmm.train import Normaliser
 
 BATCH = 64
@@ -34,10 +35,13 @@ def evaluate(
         ``histogram`` over ``histogram_edges`` (10 µm bins to 10 mm, then one to infinity), ``sample_error`` (m,),
         ``sample_index`` (m,), and for six rows at fixed positions ``reconstruction_index`` and
         ``reconstruction_offset`` (6, V, 3) float16, reconstruction minus mesh.
+
+    Raises:
+        TrainingError: if a reconstruction is not finite.
     """
     model.eval()
     errors = np.empty((len(rows), vertices.shape[1]), dtype=np.float32)
-    shown = np.unique(np.linspace(0, len(rows) - 1, RECONSTRUCTIONS).round().astype(int))
+    shown = even_positions(len(rows), RECONSTRUCTIONS)
     offsets = np.empty((len(shown), *vertices.shape[1:]), dtype=np.float16)
     with torch.inference_mode():
         for start in range(0, len(rows), BATCH):
@@ -48,6 +52,9 @@ def evaluate(
             for place in np.flatnonzero((shown >= start) & (shown < start + len(meshes))):
                 offsets[place] = offset[shown[place] - start]
 
+    if not np.isfinite(errors).all():
+        bad = rows[~np.isfinite(errors).all(axis=1)][0]
+        raise TrainingError(f"the reconstruction of test mesh {bad} is not finite: the model has diverged")
     expressions = samples["expression"].to_numpy()[rows]
     metrics = summary(errors)
     metrics["by_expression"] = {str(name): summary(errors[expressions == name]) for name in pd.unique(expressions)}
@@ -61,6 +68,11 @@ def evaluate(
         "reconstruction_offset": offsets,
     }
     return metrics, arrays
+
+
+def even_positions(count: int, at_most: int) -> np.ndarray:
+    """Up to ``at_most`` of the positions 0 … count - 1, evenly spaced, first and last included."""
+    return np.unique(np.linspace(0, count - 1, min(count, at_most)).round().astype(np.int64))
 
 
 def summary(errors: np.ndarray) -> dict[str, float | int]:

@@ -28,20 +28,18 @@ def versions() -> dict[str, str]:
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Versions, commit, device, threads, peak memory (MB, of this process so far) and date (UTC)."""
+    """Versions, commit, device, threads, peak memory (MB, of this process or its GPU, so far) and date (UTC)."""
     import torch
 
-    from bench3dmm.device import device_name
+    from bench3dmm.device import device_name, peak_memory_mb
 
-    on_gpu = device.type == "cuda"
     return {
         "versions": versions(),
         "git": git_state(),
         "device": device_name(device),
         "threads": torch.get_num_threads(),
-        "peak_memory_mb": _peak_memory_mb(),
-        "peak_gpu_memory_mb": round(torch.cuda.max_memory_allocated(device) / 2**20) if on_gpu else None,
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "peak_memory_mb": round(peak_memory_mb(device)),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
 
 
@@ -61,12 +59,3 @@ def git_state() -> dict[str, Any] | None:
         return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--", "bench3dmm"))}
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def _peak_memory_mb() -> int | None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (2**20 if platform.system() == "Darwin" else 2**10))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench3dmm.errors import DataError
+from bench3dmm.errors import Bench3dmmError, DataError
 from bench3dmm.run import Run
 from bench3dmm.storage import read_npz, write_json, write_npz
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 METRICS = ("mean_mm", "median_mm", "std_mm", "p95_mm")
 PROVENANCE = ("dataset_sha256", "split_sha256", "hierarchy_sha256", "arrays_sha256", "device", "versions", "created")
+COSTS = ("device", "seconds", "parameters", "created")  # what a frame shows of the provenance
 ARRAYS = (
     "histogram",
     "histogram_edges",
@@ -56,11 +58,12 @@ def save_result(result: Result, results_dir: str | Path) -> Path:
     """Write arrays, then the JSON that makes them a result."""
     path = result_path(result.run, results_dir)
     arrays = path.with_suffix(".npz")
+    path.unlink(missing_ok=True)  # so that no JSON ever stands beside arrays that are not its own
     write_npz(arrays, result.arrays)
     result.provenance["arrays_sha256"] = _file_hash(arrays)
     document = {
         "run_id": result.run.run_id,
-        "run": asdict(result.run),
+        "run": result.run.as_dict(),
         "metrics": result.metrics,
         "provenance": result.provenance,
     }
@@ -84,39 +87,61 @@ def load_result(path: str | Path) -> Result:
     arrays = read_npz(arrays_path)
     if missing := [name for name in ARRAYS if name not in arrays]:
         raise DataError(f"{arrays_path}: lacks {', '.join(missing)}; run it again with --force")
-    return Result(Run(**document["run"]), document["metrics"], document["provenance"], arrays)
+    return Result(Run.from_dict(document["run"]), document["metrics"], document["provenance"], arrays)
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """A result's JSON, checked: keys, metrics finite and ordered, name equal to its run's id."""
+    """A result's JSON, checked: its keys, metrics that are finite, a name that is its run's id."""
     try:
         document = json.loads(path.read_text())
-        run = Run(**document["run"])
+        run = Run.from_dict(document["run"])
         metrics = [document["metrics"], *document["metrics"]["by_expression"].values()]
         values = [float(entry[name]) for entry in metrics for name in METRICS]
         missing = [key for key in PROVENANCE if key not in document["provenance"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        stored_id = document["run_id"]
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such result") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, Bench3dmmError) as error:
         raise DataError(f"{path}: not a result of this version ({error!r}); delete it and run it again") from None
     if not all(math.isfinite(value) and value >= 0 for value in values):
         raise DataError(f"{path}: a metric is negative or not finite; run it again with --force")
     if missing:
         raise DataError(f"{path}: provenance lacks {', '.join(missing)}; run it again with --force")
-    if not run.run_id == document["run_id"] == path.stem:
+    if not run.run_id == stored_id == path.stem:
         raise DataError(f"{path}: its run has the id {run.run_id}: the file was renamed or its run edited")
     return document
 
 
 def load_results(results_dir: str | Path = "results") -> pd.DataFrame:
-    """Every stored run below a folder, one row a run: ``run_id``, the run's fields, the metrics, device, seconds."""
+    """Every stored run below a folder, one row a run: ``run_id``, the run's fields, the metrics, device, seconds.
+
+    Raises:
+        DataError: naming the first broken file.
+    """
+    return _frame(read_document(path) for path in sorted(Path(results_dir).glob("*/*.json")))
+
+
+def to_frame(results: Iterable[Result]) -> pd.DataFrame:
+    """The same frame from results at hand."""
+    return _frame(
+        {"run_id": r.run.run_id, "run": r.run.as_dict(), "metrics": r.metrics, "provenance": r.provenance}
+        for r in results
+    )
+
+
+def _frame(documents: Iterable[dict[str, Any]]) -> pd.DataFrame:
     import pandas as pd
 
-    rows = []
-    for path in sorted(Path(results_dir).glob("*/*.json")):
-        document = read_document(path)
-        provenance = {key: document["provenance"].get(key) for key in ("device", "seconds", "parameters", "created")}
-        metrics = {name: document["metrics"][name] for name in METRICS}
-        rows.append({"run_id": document["run_id"], **document["run"], **metrics, **provenance})
-    return pd.DataFrame(rows)
+    rows = [
+        {
+            "run_id": document["run_id"],
+            **document["run"],
+            **{name: document["metrics"][name] for name in METRICS},
+            **{key: document["provenance"].get(key) for key in COSTS},
+        }
+        for document in documents
+    ]
+    return pd.DataFrame(rows, columns=["run_id", *Run.field_names(), *METRICS, *COSTS])
 
 
 def _file_hash(path: Path) -> str:

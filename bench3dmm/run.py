@@ -159,13 +159,12 @@ def execute(
     progress: bool = True,
     *,
     dataset: Dataset | None = None,
-    checkpoint_seconds: float | None = None,
 ) -> Result:
     """Train and evaluate a run and store its result, or load the result that is stored already.
 
-    Writes ``<results_dir>/<profile>/<run_id>`` ``.npz`` (arrays), ``.safetensors`` (weights, normalisation and
-    hierarchy) and, last, ``.json``. While it trains, a checkpoint lies in ``<results_dir>/<profile>/.partial``,
-    from which an interrupted run goes on.
+    Writes ``<results_dir>/<profile>/<run_id>`` ``.safetensors`` (weights, normalisation and hierarchy), ``.npz``
+    (arrays) and, last, ``.json``. While it trains, a checkpoint lies in ``<results_dir>/<profile>/.partial``, from
+    which an interrupted run goes on.
 
     Args:
         run: what to train.
@@ -173,7 +172,6 @@ def execute(
         force: train from the start even if a result or a checkpoint is stored.
         progress: show what happens on stderr.
         dataset: meshes to use instead of ``load_dataset(run.dataset)``; it must have that name.
-        checkpoint_seconds: least time between two checkpoints.
 
     Raises:
         UnknownNameError, DataError, MeshError, TrainingError: each says what to change.
@@ -197,30 +195,23 @@ def execute(
     partial = path.parent / ".partial" / run.run_id
     if force:
         shutil.rmtree(partial, ignore_errors=True)
-    result = _train_and_evaluate(run, dataset, torch_device, path, partial, progress, checkpoint_seconds)
+    result = _train_and_evaluate(run, dataset, torch_device, path, partial / "checkpoint.safetensors", progress)
     shutil.rmtree(partial, ignore_errors=True)
     return result
 
 
 def _train_and_evaluate(
-    run: Run,
-    dataset: Dataset,
-    device: torch.device,
-    path: Path,
-    partial: Path,
-    progress: bool,
-    checkpoint_seconds: float | None,
+    run: Run, dataset: Dataset, device: torch.device, path: Path, checkpoint: Path, progress: bool
 ) -> Result:
     import numpy as np
 
     from bench3dmm import provenance, train
     from bench3dmm.data.splits import make_split
     from bench3dmm.device import seeded
-    from bench3dmm.evaluate import evaluate, reconstructor
+    from bench3dmm.evaluate import evaluate
     from bench3dmm.losses import get_loss
     from bench3dmm.mesh.coarsen import build_hierarchy
     from bench3dmm.models import build_model
-    from bench3dmm.normalisation import Normalisation
     from bench3dmm.results import Result, save_result
     from bench3dmm.weights import save_weights
 
@@ -228,57 +219,47 @@ def _train_and_evaluate(
     split = make_split(run.split, dataset.samples, run.split_seed)
     train_rows, test_rows = rows_of_profile(split.train, split.test, PROFILES[run.profile])
     hierarchy = build_hierarchy(dataset.template)
-    with seeded("weights", run.seed):
+    with seeded(run.seed):
         model = build_model(run.model, hierarchy, run.latent, preset=run.preset)
-    n_parameters = sum(p.numel() for p in model.parameters())
-    normalisation = Normalisation.fit(dataset.vertices, train_rows, scale=getattr(model, "scale_coordinates", True))
+    normaliser = train.Normaliser.fit(dataset.vertices, train_rows, scale=getattr(model, "scale_coordinates", True))
+    parameters = sum(p.numel() for p in model.parameters())
     hashes = {
         "dataset_sha256": dataset.sha256,
         "split_sha256": split.sha256,
         "hierarchy_sha256": hierarchy.sha256,
     }
     if progress:
-        print(_headline(run, len(train_rows), len(test_rows), n_parameters, device), file=sys.stderr)
+        print(_headline(run, len(train_rows), len(test_rows), parameters, device), file=sys.stderr)
 
     model.to(device)
-    optional = {} if checkpoint_seconds is None else {"checkpoint_seconds": checkpoint_seconds}
-    losses = train.fit(
+    losses, training_seconds = train.fit(
         model,
-        train.TrainingMeshes(dataset.vertices, train_rows, normalisation, device),
+        train.load_normalised(dataset.vertices, train_rows, normaliser, device),
         get_loss(run.loss),
-        train.Settings(
-            epochs=run.n_epochs,
-            batch_size=run.batch_size,
-            learning_rate=run.learning_rate,
-            learning_rate_decay=run.learning_rate_decay,
-            weight_decay=run.weight_decay,
-            seed=run.seed,
-        ),
-        checkpoint=partial / "checkpoint.safetensors",
-        fingerprint=canonical_json({**hashes, "device": device.type, **provenance.versions()}),
+        train.Schedule(run.n_epochs, run.batch_size, run.learning_rate, run.learning_rate_decay, run.weight_decay),
+        run.seed,
+        checkpoint=checkpoint,
+        fingerprint=canonical_json({**hashes, **run.as_dict(), "device": device.type, **provenance.versions()}),
+        label=run.run_id,
         progress=progress,
-        **optional,
     )
-    trained = time.perf_counter()
-    evaluation = evaluate(reconstructor(model, normalisation, device), dataset, test_rows)
+    metrics, arrays = evaluate(model, dataset.vertices, dataset.samples, test_rows, normaliser, device)
     record = {
         **hashes,
         "seeds": {"seed": run.seed, "split_seed": run.split_seed},
         "epochs": len(losses),
-        "n_train": len(train_rows),
-        "n_test": len(test_rows),
-        "n_parameters": n_parameters,
+        "train_meshes": len(train_rows),
+        "test_meshes": len(test_rows),
+        "parameters": parameters,
         **provenance.environment(device),
+        "training_seconds": round(training_seconds, 3),  # over all sittings of an interrupted run
         "seconds": round(time.perf_counter() - started, 3),
-        "training_seconds": round(trained - started, 3),
     }
-    arrays = {**evaluation.arrays, "loss": np.array(losses)}
-    result = Result(run, evaluation.metrics, record, arrays, path)
-    path.unlink(missing_ok=True)
-    save_weights(path.with_suffix(".safetensors"), run, model, normalisation, hierarchy, dataset)
-    save_result(result, path)
+    result = Result(run, metrics, record, {**arrays, "loss": np.array(losses)})
+    save_weights(path.with_suffix(".safetensors"), run, model, normaliser, hierarchy, dataset)
+    save_result(result, path.parent.parent)
     if progress:
-        print(f"mean error {evaluation.metrics['mean_mm']:.3f} mm -> {path}", file=sys.stderr)
+        print(f"{run.run_id}: mean error {metrics['mean_mm']:.3f} mm, in {path}", file=sys.stderr)
     return result
 
 

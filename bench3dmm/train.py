@@ -85,6 +85,7 @@ def fit(
     seed: int,
     *,
     checkpoint: Path | None = None,
+    fingerprint: str = "",
     label: str = "training",
     progress: bool = True,
 ) -> tuple[list[float], float]:
@@ -97,6 +98,7 @@ def fit(
         model: on the device of ``meshes``; one with ``fit_closed_form`` is fitted by that instead.
         meshes: (N, V, 3) normalised.
         checkpoint: written after each epoch and resumed from; its folder is made.
+        fingerprint: what the training depends on; a checkpoint with another one is not resumed from.
 
     Returns:
         The mean training loss of each epoch, and the seconds spent.
@@ -112,7 +114,7 @@ def fit(
     optimizer = torch.optim.Adam(
         model.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
     )
-    losses, before = _resume(checkpoint, model, optimizer, schedule) if checkpoint else ([], 0.0)
+    losses, before = _resume(checkpoint, fingerprint, model, optimizer, schedule) if checkpoint else ([], 0.0)
     shown = _Progress(label, schedule.epochs, len(losses), progress)
     model.train()
     for epoch in range(len(losses), schedule.epochs):
@@ -127,7 +129,7 @@ def fit(
             )
         losses.append(mean)
         if checkpoint:
-            _save_checkpoint(checkpoint, model, optimizer, losses, before + time.perf_counter() - started)
+            _save_checkpoint(checkpoint, fingerprint, model, optimizer, losses, before + time.perf_counter() - started)
         shown.update(epoch + 1, mean)
     shown.close()
     return losses, before + time.perf_counter() - started
@@ -156,16 +158,26 @@ def _epoch(model, meshes, loss, optimizer, batch_size: int, order: torch.Tensor)
 # --- checkpoints ------------------------------------------------------------------------------------------------
 
 
-def _save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Adam, losses: list[float], seconds: float):
+def _save_checkpoint(
+    path: Path,
+    fingerprint: str,
+    model: nn.Module,
+    optimizer: torch.optim.Adam,
+    losses: list[float],
+    seconds: float,
+) -> None:
+    """One file, replaced atomically: the tensors, and the scalars in its header."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"adam.{index}.{name}": tensor for name, tensor in state.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    content = save(tensors, {"losses": json.dumps(losses), "seconds": repr(seconds)})
+    content = save(tensors, {"losses": json.dumps(losses), "seconds": repr(seconds), "fingerprint": fingerprint})
     write_atomically(path, lambda file: file.write(content))
 
 
-def _resume(path: Path, model: nn.Module, optimizer: torch.optim.Adam, schedule: Schedule) -> tuple[list[float], float]:
+def _resume(
+    path: Path, fingerprint: str, model: nn.Module, optimizer: torch.optim.Adam, schedule: Schedule
+) -> tuple[list[float], float]:
     """Losses and seconds so far, with model and optimizer as they were; nothing if there is no checkpoint."""
     if not path.exists():
         return [], 0.0
@@ -174,8 +186,12 @@ def _resume(path: Path, model: nn.Module, optimizer: torch.optim.Adam, schedule:
             metadata = stored.metadata()
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
         losses, seconds = json.loads(metadata["losses"]), float(metadata["seconds"])
-    except (SafetensorError, KeyError, ValueError) as error:
+        same = metadata["fingerprint"] == fingerprint
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise TrainingError(f"{path}: not a checkpoint ({error}); delete it to start the run over") from None
+    if not same:
+        print(f"{path}: of other data, settings or versions; the training starts over", file=sys.stderr)
+        return [], 0.0
     if len(losses) > schedule.epochs:
         return [], 0.0
     model.load_state_dict({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("model.")})

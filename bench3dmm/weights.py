@@ -16,20 +16,19 @@ from bench3dmm.device import resolve_device
 from bench3dmm.errors import Bench3dmmError, DataError
 from bench3dmm.mesh.coarsen import Hierarchy
 from bench3dmm.models import build_model
-from bench3dmm.normalisation import Normalisation
 from bench3dmm.run import Run
 from bench3dmm.storage import canonical_json, write_atomically
+from bench3dmm.train import Normaliser
 
 
 def save_weights(
-    path: Path, run: Run, model: nn.Module, normalisation: Normalisation, hierarchy: Hierarchy, dataset: Dataset
+    path: Path, run: Run, model: nn.Module, normaliser: Normaliser, hierarchy: Hierarchy, dataset: Dataset
 ) -> None:
     """Everything that reconstructs a mesh, in one safetensors file: see `load_model`."""
     tensors = {f"model/{k}": v.detach().cpu().numpy() for k, v in model.state_dict().items()}
-    tensors |= {"normalisation/mean": normalisation.mean.cpu().numpy()}
-    tensors |= {"normalisation/std": normalisation.std.cpu().numpy()}
+    tensors |= {"normaliser/mean": normaliser.mean, "normaliser/deviation": normaliser.deviation}
     tensors |= {f"hierarchy/{k}": v for k, v in hierarchy.arrays().items()}
-    tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    tensors = {name: np.array(array, order="C") for name, array in tensors.items()}
     metadata = {"run": canonical_json(run.as_dict()), "template_sha256": dataset.template.sha256}
     content = save(tensors, metadata=metadata)
     write_atomically(path, lambda file: file.write(content))
@@ -37,7 +36,7 @@ def save_weights(
 
 def load_model(
     path: str | Path, device: str = "cpu", *, dataset: Dataset | None = None
-) -> tuple[nn.Module, Normalisation]:
+) -> tuple[nn.Module, Normaliser]:
     """A trained model with the normalisation and the hierarchy it was trained with; nothing is built anew.
 
     Args:
@@ -50,7 +49,7 @@ def load_model(
     path = Path(path).with_suffix(".safetensors")
     if not path.exists():
         raise DataError(f"{path}: no such weights; they are written by the run and not shared with results")
-    parts: dict[str, dict[str, np.ndarray]] = {"model": {}, "normalisation": {}, "hierarchy": {}}
+    parts: dict[str, dict[str, np.ndarray]] = {"model": {}, "normaliser": {}, "hierarchy": {}}
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata()
@@ -69,8 +68,7 @@ def load_model(
     model = build_model(run.model, hierarchy, run.latent, preset=run.preset)
     try:
         model.load_state_dict({k: torch.from_numpy(v) for k, v in parts["model"].items()})
-        mean, std = (torch.from_numpy(parts["normalisation"][k]) for k in ("mean", "std"))
-    except (RuntimeError, KeyError) as error:
+        normaliser = Normaliser(**parts["normaliser"])
+    except (RuntimeError, TypeError) as error:
         raise DataError(f"{path}: its weights do not fit {run.model} ({run.preset}): {error}") from None
-    target = resolve_device(device)
-    return model.to(target).eval(), Normalisation(mean, std).to(target)
+    return model.to(resolve_device(device)).eval(), normaliser

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
+from mesh_shapes import icosphere
+
+from bench3dmm.data.dataset import Dataset
+from bench3dmm.mesh.coarsen import build_hierarchy
+from bench3dmm.mesh.template import Template
+from bench3dmm.storage import CACHE_VARIABLE, hash_arrays
 
 
 def fake_hierarchy(sizes, lengths, seed=0):
@@ -23,7 +31,7 @@ def fake_hierarchy(sizes, lengths, seed=0):
         return np.random.default_rng([seed, stream])
 
     kept, index, weight = [], [], []
-    for fine, coarse in zip(sizes, sizes[1:], strict=False):
+    for fine, coarse in itertools.pairwise(sizes):
         kept.append(np.sort(rng.permutation(fine)[:coarse]).astype(np.int32))
         index.append(rng.integers(0, coarse, (fine, 3)).astype(np.int32))
         weight.append(rng.dirichlet(np.ones(3), fine))
@@ -43,3 +51,45 @@ def fake_hierarchy(sizes, lengths, seed=0):
 @pytest.fixture
 def hierarchy_of():
     return fake_hierarchy
+
+
+def sphere_dataset(name="sphere", subjects=6, levels=(0.5, 1.0), seed=0):
+    """Half a sphere (about 1,300 vertices) under smooth, low-rank deformations: subjects x 4 expressions x levels."""
+    vertices, faces = icosphere(4, radius=50.0)
+    whole = Template(vertices, faces, np.array([], dtype=np.int32), name=name)
+    template = whole.keep(np.flatnonzero(vertices[:, 2] > -1))
+    vertices = template.vertices
+    rng = np.random.default_rng(seed)
+    frequencies = rng.normal(0, 0.03, (12, 3))
+    modes = np.sin(vertices @ frequencies.T + rng.uniform(0, 6, 12)).T[:, :, None] * rng.normal(0, 1, (12, 1, 3))
+    identity = rng.normal(0, 2, (subjects, 6))
+    expression = rng.normal(0, 2, (4, 6))
+    rows, meshes = [], []
+    for s in range(subjects):
+        for e, expression_name in enumerate(("angry", "happy", "sad", "neutral")):
+            for level in levels:
+                rows.append((f"S{s + 1}", expression_name, level, 0))
+                offset = np.tensordot(identity[s], modes[:6], 1) + np.tensordot(level * expression[e], modes[6:], 1)
+                meshes.append(vertices + offset)
+    samples = pd.DataFrame(rows, columns=["subject", "expression", "level", "frame"])
+    meshes = np.array(meshes, dtype=np.float32)
+    return Dataset(name, template, meshes, samples, hash_arrays(meshes), {"source": "synthetic", "seed": seed})
+
+
+@pytest.fixture(scope="session", autouse=True)
+def scratch_cache(tmp_path_factory):
+    """Nothing that tests build reaches the user's cache."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def spheres():
+    return sphere_dataset()
+
+
+@pytest.fixture(scope="session")
+def sphere_hierarchy(spheres, scratch_cache):
+    return build_hierarchy(spheres.template)

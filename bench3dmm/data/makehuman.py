@@ -18,7 +18,7 @@ import pandas as pd
 from scipy import sparse
 
 from bench3dmm.data.expressions import BU3DFE, CHANNELS, COACTIVATION, COMA
-from bench3dmm.data.head import PACK, Topology, load_head, load_topology
+from bench3dmm.data.head import PACK, Topology, load_head, load_topology, smoothstep
 from bench3dmm.data.paper_counts import TABLE1, TABLE2
 from bench3dmm.data.rig import MECHANISMS, Rig
 from bench3dmm.data.subjects import Subject, sample_subject
@@ -38,6 +38,7 @@ STYLE_SPREAD = 0.15  # of a person's strength of each action in each expression
 ASYMMETRY_SPREAD = 0.12
 JITTER = 0.03  # restless activation of every channel
 NECK_BEND_DEG = 5.0
+FINE_EDGE_MM = 1.0  # noise shrinks where the template's edges are shorter
 
 
 @dataclass(frozen=True)
@@ -234,11 +235,6 @@ def blinks(frames: int, rng: np.random.Generator) -> np.ndarray:
     return closure
 
 
-def smoothstep(x: np.ndarray) -> np.ndarray:
-    x = np.clip(x, 0.0, 1.0)
-    return x * x * (3 - 2 * x)
-
-
 def smooth_noise(frames: int, columns: int, correlation: float, rng: np.random.Generator) -> np.ndarray:
     """(frames, columns) stationary noise of unit variance, correlated over about ``correlation`` frames."""
     reach = int(3 * correlation)
@@ -259,6 +255,7 @@ class Registration:
     template: Template
     stable: np.ndarray  # vertices that expressions hardly move: forehead, bridge of the nose, eye corners
     noise_operator: sparse.csr_matrix
+    noise_scale: np.ndarray  # (V, 1) at most 1: finely meshed parts are also registered more finely
 
     @staticmethod
     def of(made: Recipe) -> Registration:
@@ -273,7 +270,8 @@ class Registration:
         forehead = (height > 55) & (height < 95) & (depth > 20)
         bridge = (np.abs(vertices[:, 0]) < 12) & (height > 5) & (height <= 55) & (depth > 20)
         stable = np.flatnonzero(forehead | bridge)
-        return Registration(topology, template, stable, noise_operator(vertices, topology.faces))
+        operator, scale = noise_operator(vertices, topology.faces)
+        return Registration(topology, template, stable, operator, scale)
 
     def align(self, meshes: np.ndarray) -> np.ndarray:
         """Rigidly (rotation and translation) onto the template over the stable vertices (Kabsch 1976)."""
@@ -298,12 +296,15 @@ class Registration:
         if made.smooth_noise_mm:
             flat = smooth.transpose(1, 0, 2).reshape(n, -1)
             field = (self.noise_operator @ flat).reshape(n, batch, 3).transpose(1, 0, 2)
-            meshes = meshes + made.smooth_noise_mm * field
-        return meshes + made.white_noise_mm * white
+            meshes = meshes + made.smooth_noise_mm * self.noise_scale * field
+        return meshes + made.white_noise_mm * self.noise_scale * white
 
 
-def noise_operator(vertices: np.ndarray, faces: np.ndarray) -> sparse.csr_matrix:
-    """Turns white noise into noise of unit variance per vertex, correlated over about 4 mm of surface."""
+def noise_operator(vertices: np.ndarray, faces: np.ndarray) -> tuple[sparse.csr_matrix, np.ndarray]:
+    """What turns white noise into noise of unit variance per vertex, correlated over three edges, and its scale.
+
+    The scale (V, 1) falls below one where edges are shorter than `FINE_EDGE_MM`, so that noise flips no triangle.
+    """
     n = len(vertices)
     edges = np.unique(np.sort(np.concatenate([faces[:, [i, (i + 1) % 3]] for i in range(3)]), axis=1), axis=0)
     both = np.concatenate([edges, edges[:, ::-1]])
@@ -311,7 +312,11 @@ def noise_operator(vertices: np.ndarray, faces: np.ndarray) -> sparse.csr_matrix
     average = sparse.diags(1 / np.asarray(graph.sum(axis=1)).ravel()) @ graph
     spread = average @ average @ average
     norm = np.sqrt(np.asarray(spread.multiply(spread).sum(axis=1)).ravel())
-    return (sparse.diags(1 / norm) @ spread).tocsr().astype(np.float32)
+    length = np.linalg.norm(vertices[both[:, 0]] - vertices[both[:, 1]], axis=1)
+    shortest = np.full(n, np.inf)
+    np.minimum.at(shortest, both[:, 0], length)
+    scale = np.minimum(1, shortest / FINE_EDGE_MM)[:, None].astype(np.float32)
+    return (sparse.diags(1 / norm) @ spread).tocsr().astype(np.float32), scale
 
 
 def batches(made: Recipe, table: pd.DataFrame) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -365,6 +370,7 @@ def generate(
         levels[rows] = level
         write(rows, meshes)
         progress(len(rows))
+    registration = Registration.of(made)
     people = {person.name: person for person in subjects(made)}
     table["level"] = np.round(levels, 4)
     table["sex"] = [people[name].sex for name in table["subject"]]
@@ -374,7 +380,7 @@ def generate(
         "license": "CC0-1.0",
         "recipe": asdict(made),
         "recipe_sha256": made.sha256,
-        "noise_mean_mm": round(expected_noise_mm(made), 4),
+        "noise_mean_mm": round(expected_noise_mm(made) * float(registration.noise_scale.mean()), 4),
     }
     return (
         Registration.of(made).template,
@@ -384,6 +390,6 @@ def generate(
 
 
 def expected_noise_mm(made: Recipe) -> float:
-    """Mean length of the noise at a vertex: the error of a model that knows all but the noise (Maxwell mean)."""
+    """Mean length of full-scale noise at a vertex: what a model errs that knows all else (mean of a Maxwell law)."""
     sigma = float(np.hypot(made.smooth_noise_mm, made.white_noise_mm))
     return float(np.sqrt(8 / np.pi)) * sigma

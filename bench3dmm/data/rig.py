@@ -25,7 +25,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import dijkstra
 
 from bench3dmm.data.expressions import CHANNELS
-from bench3dmm.data.head import Head, quad_edges
+from bench3dmm.data.head import Head, quad_edges, smoothstep
 from bench3dmm.data.subjects import ANCESTRIES, Subject
 
 MECHANISMS = ("jaw", "lids", "lips", "tissue", "style", "pose")
@@ -39,7 +39,9 @@ LID_CLEARANCE_MM = 0.5
 FULL_CLOSURE = 0.95
 LIP_SOFTNESS_MM = 0.25
 LIP_REST_GAP_MM = 0.35
-LIP_REACH_MM = 8.0
+LIP_REACH_MM, LIP_CORNER_MM = 8.0, 7.0
+LID_SOFTNESS_MM = 0.3
+LID_REACH_MM, LID_CORNER_MM = 4.0, 5.0
 GAIN_SPREAD = 0.25
 GAIN_CENTRES = ((0, 760, 140), (45, 740, 120), (-45, 740, 120), (40, 700, 120), (-40, 700, 120), (0, 690, 150),
                 (30, 655, 130), (-30, 655, 130), (0, 615, 130))  # fmt: skip
@@ -54,29 +56,39 @@ BULGE_LIMIT_MM = 3.0
 
 
 @dataclass(frozen=True, eq=False)
-class LipLine:
-    """One inner lip line against the other.
+class Margin:
+    """One side of an opening — a lip or a lid — against the other.
 
     Attributes:
-        line: (P,) vertex ids; other: (Q,) ids of the opposite line.
-        facing: (P, Q) rows that interpolate the opposite line at each vertex.
-        spread: (n_skin, P) carries a correction of the line to the lip around it.
-        up: 1 for the upper lip, -1 for the lower.
+        line: (P,) vertex ids; other: (Q,) ids of the opposite margin.
+        facing: (P, Q) rows that interpolate the opposite margin at each vertex.
+        spread: (n_skin, P) carries a correction of the margin to the flesh around it.
+        taper: (P,) 1 along the margin, falling to 0 at the corners, where both sides are one.
+        up: 1 for the upper side, -1 for the lower.
     """
 
     line: np.ndarray
     other: np.ndarray
     facing: np.ndarray
     spread: np.ndarray
+    taper: np.ndarray
     up: float
 
     def gap(self, skin: np.ndarray) -> np.ndarray:
-        """(B, P) vertical opening of the mouth in skins (B, n_skin, 3); negative where the lips overlap."""
+        """(B, P) vertical opening in skins (B, n_skin, 3); negative where the sides overlap."""
         return self.up * (skin[:, self.line, 1] - skin[:, self.other, 1] @ self.facing.T)
 
     def move_apart(self, skin: np.ndarray, push: np.ndarray) -> None:
-        """Move the lip away from the other by ``push`` (B, P) mm, in place."""
-        skin[:, :, 1] += self.up * (push @ self.spread.T)
+        """Move this side away from the other by ``push`` (B, P) mm, in place."""
+        skin[:, :, 1] += self.up * ((push * self.taper) @ self.spread.T)
+
+
+def part(skin: np.ndarray, margins: tuple[Margin, Margin], softness: float) -> None:
+    """Where two margins would pass through each other, let them meet half-way, in place."""
+    for _ in range(2):
+        gaps = [margin.gap(skin) for margin in margins]
+        for margin, gap in zip(margins, gaps, strict=True):
+            margin.move_apart(skin, (softplus(gap, softness) - gap) / 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,21 +177,34 @@ class Rig:
         return dijkstra(self.edge_graph, directed=False, indices=sources, min_only=True)
 
     @cached_property
-    def lips(self) -> tuple[LipLine, LipLine]:
-        """Upper and lower inner lip line, without the corners of the mouth."""
-        loop, x = self.head.mouth_loop, self.head.base[:, 0]
-        right = int(x[loop].argmin())
-        upper, lower = loop[: right + 1], np.roll(loop, -right)[: len(loop) - right + 1][::-1]
-        return self._lip_line(upper, lower, 1.0), self._lip_line(lower, upper, -1.0)
+    def lips(self) -> tuple[Margin, Margin]:
+        """Upper and lower inner lip line."""
+        return self._margins(self.head.mouth_loop, LIP_REACH_MM, LIP_CORNER_MM)
 
-    def _lip_line(self, line: np.ndarray, other: np.ndarray, up: float) -> LipLine:
+    @cached_property
+    def lids(self) -> list[tuple[Margin, Margin]]:
+        """Upper and lower lid margin, left then right eye."""
+        return [self._margins(loop, LID_REACH_MM, LID_CORNER_MM) for loop in self.head.eye_loops]
+
+    def _margins(self, loop: np.ndarray, reach: float, corner: float) -> tuple[Margin, Margin]:
+        """The two sides of an opening, from its left to its right corner."""
+        skin = self.head.base
+        loop = np.roll(loop, -int(skin[loop, 0].argmax()))
+        right = int(skin[loop, 0].argmin())
+        one, two = loop[: right + 1], np.append(loop[right:], loop[0])[::-1]
+        upper, lower = (one, two) if skin[one, 1].mean() > skin[two, 1].mean() else (two, one)
+        return self._margin(upper, lower, 1.0, reach, corner), self._margin(lower, upper, -1.0, reach, corner)
+
+    def _margin(self, line: np.ndarray, other: np.ndarray, up: float, reach: float, corner: float) -> Margin:
         x, inner = self.head.base[:, 0], line[1:-1]
         facing = np.stack([np.interp(-x[inner], -x[other], row) for row in np.eye(len(other))], axis=1)
         distance = dijkstra(self.edge_graph, directed=False, indices=inner).T
         weight = np.exp(-((distance / 2.0) ** 2)) + 1e-12
-        reach = np.exp(-((distance.min(axis=1) / LIP_REACH_MM) ** 2))
-        reach[reach < 1e-3] = 0
-        return LipLine(inner, other, facing, reach[:, None] * weight / weight.sum(axis=1, keepdims=True), up)
+        share = np.exp(-((distance.min(axis=1) / reach) ** 2))
+        share[share < 1e-3] = 0
+        spread = share[:, None] * weight / weight.sum(axis=1, keepdims=True)
+        to_corner = np.minimum(x[line[0]] - x[inner], x[inner] - x[line[-1]])
+        return Margin(inner, other, facing, spread, smoothstep(to_corner / corner), up)
 
     @cached_property
     def neck_bend(self) -> np.ndarray:
@@ -206,6 +231,7 @@ class BoundRig:
 
         ancestry = subject.ancestry if "style" in mechanisms else np.full(len(ANCESTRIES), 1 / len(ANCESTRIES))
         units = np.tensordot(ancestry, rig.units, axes=1)
+        shared_blink = units[channels.index("blink")].copy()  # lids close fully in everyone: no gain, no build
         if "style" in mechanisms:
             gain = np.clip(1 + gain_weights @ rig.gain_basis, 0.3, 1.7)
             units = units * gain[:, None, :, None]
@@ -213,7 +239,7 @@ class BoundRig:
         self.thickness = rig.thickness * build
         if "tissue" in mechanisms:
             units = units / np.sqrt(build)
-        self.blink = units[channels.index("blink")]
+        self.blink = shared_blink
         self.jaw = units[channels.index("jaw_open")].sum(axis=0)
         linear = units.copy()
         linear[[channels.index("blink"), channels.index("jaw_open")]] = 0
@@ -242,7 +268,7 @@ class BoundRig:
         skin = self.close_lids(skin, activation[:, channels.index("blink")])
         skin = self.open_jaw(skin, activation[:, channels.index("jaw_open")].mean(axis=1))
         if "lips" in self.on:
-            skin = self.part_lips(skin)
+            part(skin, self.rig.lips, LIP_SOFTNESS_MM)
         if "pose" in self.on:
             skin = self.bend_neck(skin, bend)
         return self.rig.head.place_eyes(skin, self.eyeballs)
@@ -274,6 +300,7 @@ class BoundRig:
             floor = radius + LID_CLEARANCE_MM
             distance = floor + softplus(distance - floor, 0.3)
             skin[:, moved] = centre + distance * direction
+            part(skin, self.rig.lids[side], LID_SOFTNESS_MM)
         return skin
 
     def open_jaw(self, skin: np.ndarray, opening: np.ndarray) -> np.ndarray:
@@ -293,15 +320,6 @@ class BoundRig:
         moved[:, :, 1] = self.pivot[1] + cos * y - sin * z
         moved[:, :, 2] = self.pivot[2] + sin * y + cos * z
         return moved + (opening * np.abs(share))[:, :, None] * self.slide
-
-    def part_lips(self, skin: np.ndarray) -> np.ndarray:
-        """Where the lips would pass through each other, let them meet half-way and carry the flesh along."""
-        skin = skin.copy()
-        for _ in range(2):
-            gaps = [lip.gap(skin) for lip in self.rig.lips]
-            for lip, gap in zip(self.rig.lips, gaps, strict=True):
-                lip.move_apart(skin, (softplus(gap, LIP_SOFTNESS_MM) - gap) / 2)
-        return skin
 
     def bend_neck(self, skin: np.ndarray, bend: np.ndarray) -> np.ndarray:
         """Turn the neck under the head: the head is where alignment holds it, so the neck moves."""

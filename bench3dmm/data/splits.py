@@ -40,6 +40,12 @@ def split_names() -> list[str]:
     return sorted(SPLITS)
 
 
+def check_split(name: str) -> None:
+    """Raises UnknownNameError, with the nearest known split."""
+    if name not in SPLITS:
+        raise UnknownNameError("split", name, SPLITS)
+
+
 def make_split(name: str, samples: pd.DataFrame, seed: int = 0) -> Split:
     """Split a dataset's rows.
 
@@ -54,10 +60,9 @@ def make_split(name: str, samples: pd.DataFrame, seed: int = 0) -> Split:
 
     Raises:
         UnknownNameError: with the nearest known split.
-        DataError: if the table is too small to split.
+        DataError: if the table is too small to split, or has no column ``subject``.
     """
-    if name not in SPLITS:
-        raise UnknownNameError("split", name, SPLITS)
+    check_split(name)
     by_subject = _rows_by_subject(samples)
     test = np.sort(SPLITS[name](by_subject, np.random.default_rng(seed)))
     train = np.setdiff1d(np.arange(len(samples)), test)
@@ -90,6 +95,8 @@ SPLITS: dict[str, Callable[[dict[str, np.ndarray], np.random.Generator], np.ndar
 
 def _rows_by_subject(samples: pd.DataFrame) -> dict[str, np.ndarray]:
     """Row numbers of each subject in natural order (S2 before S10), each subject's rows in content order."""
+    if "subject" not in samples:
+        raise DataError("the samples have no column 'subject', which a split needs")
     keys = [column for column in ("expression", "level", "frame") if column in samples]
     ordered = samples.reset_index(drop=True).sort_values(keys, kind="stable") if keys else samples
     groups = {

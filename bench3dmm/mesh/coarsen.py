@@ -26,7 +26,7 @@ from bench3dmm.mesh.spirals import spirals
 from bench3dmm.mesh.template import Template
 from bench3dmm.storage import cache_dir, canonical_json, hash_arrays, read_npz, write_npz
 
-ALGORITHM = "half-edge quadric decimation, surface-local projection, 1"  # part of the cache key: count up on change
+ALGORITHM = "half-edge quadric decimation, surface-local projection, 2"  # part of the cache key: count up on change
 
 BORDER_WEIGHT = 10.0  # of the planes that hold a border in place, relative to the surface
 POINT_WEIGHT = 1e-3  # of the distance to the vertices merged so far: spreads the vertices evenly on flat parts
@@ -285,8 +285,7 @@ def decimate(vertices: np.ndarray, faces: np.ndarray, target: int) -> tuple[np.n
     for min_cosine, min_height in LIMITS:
         mesh.collapse_to(target, min_cosine, min_height)
         if mesh.n_alive <= target:
-            kept, coarse = mesh.result()
-            return kept, coarse
+            return mesh.result()
     raise MeshError(
         f"decimation stops at {mesh.n_alive} vertices, {target} wanted: every further collapse would break "
         "the surface's topology (close a boundary loop or a handle, or fold the surface onto itself)"
@@ -307,9 +306,9 @@ class _Collapsing:
             for vertex, others in ((a, (b, c)), (b, (c, a)), (c, (a, b))):
                 self.faces_at[vertex].add(i)
                 self.neighbours[vertex].update(others)
-        border = _border_edges(faces)
+        border, border_face = _border_edges(faces)
         self.on_border = np.bincount(border.ravel(), minlength=n).astype(bool).tolist()
-        self.quadrics: list[list[float]] = _quadrics(points, faces, border).tolist()
+        self.quadrics: list[list[float]] = _quadrics(points, faces, border, border_face).tolist()
         self.changes = [0] * n  # of a vertex's quadric: an entry of the heap made before the last is stale
         self.alive = [True] * n
         self.n_alive = n
@@ -356,7 +355,8 @@ class _Collapsing:
         if len(common) != len(shared):
             return False
         # Not onto a triangle that is there already (a tetrahedron), nor the last triangle.
-        folds = any(common.issuperset(set(self.faces[f]) - {u}) for f in self.faces_at[u] - shared)
+        opposite = [set(self.faces[f]) - {v} for f in self.faces_at[v] - shared]
+        folds = any(set(self.faces[f]) - {u} in opposite for f in self.faces_at[u] - shared)
         return not folds and len(self.faces_at[u] | self.faces_at[v]) > len(shared)
 
     def keeps_shape(self, u: int, v: int, min_cosine: float, min_height: float) -> bool:
@@ -429,14 +429,15 @@ def _normalised(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return (vertices - vertices.mean(0)) / np.sqrt((edges**2).sum(2)).mean()
 
 
-def _border_edges(faces: np.ndarray) -> np.ndarray:
-    """(E, 2) edges of one face, in the direction the face runs them."""
+def _border_edges(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Edges (E, 2) that lie in one face, in the direction it runs them, and that face (E,)."""
     edges = np.stack([faces.ravel(), np.roll(faces, -1, axis=1).ravel()], axis=1)
     _, inverse, count = np.unique(np.sort(edges, axis=1), axis=0, return_inverse=True, return_counts=True)
-    return edges[count[inverse.reshape(-1)] == 1]
+    border = np.flatnonzero(count[inverse.reshape(-1)] == 1)
+    return edges[border], border // 3
 
 
-def _quadrics(points: np.ndarray, faces: np.ndarray, border: np.ndarray) -> np.ndarray:
+def _quadrics(points: np.ndarray, faces: np.ndarray, border: np.ndarray, border_face: np.ndarray) -> np.ndarray:
     """(V, 10) error quadrics: xx yy zz xy yz zx, x y z, 1. Planes of the faces weighted by area, planes that
     stand upright on the border by squared length, and the points themselves by a little of their area."""
     quadrics = np.zeros((len(points), 10))
@@ -450,12 +451,8 @@ def _quadrics(points: np.ndarray, faces: np.ndarray, border: np.ndarray) -> np.n
         np.add.at(quadrics, faces[:, k], planes)
 
     if len(border):
-        edge_of_face = {
-            (int(a), int(b)): i for i, f in enumerate(faces) for a, b in zip(f, np.roll(f, -1), strict=True)
-        }
-        face = [edge_of_face[int(a), int(b)] for a, b in border]
         along = points[border[:, 1]] - points[border[:, 0]]
-        upright = np.cross(along, normals[face])
+        upright = np.cross(along, normals[border_face])
         upright /= np.maximum(np.linalg.norm(upright, axis=1), 1e-300)[:, None]
         walls = _plane_quadrics(upright, points[border[:, 0]], BORDER_WEIGHT * (along**2).sum(1))
         for k in range(2):

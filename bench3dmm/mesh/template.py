@@ -171,8 +171,9 @@ class Template:
         bad = np.flatnonzero(count > 2)
         if len(bad):
             at = order[start[bad[0]] : start[bad[0]] + count[bad[0]]]
+            ends = sorted((int(tail[at[0]]), int(head[at[0]])))
             raise MeshError(
-                f"{name}: {len(bad)} non-manifold edge(s): {tail[at[0]]}–{head[at[0]]} lies in "
+                f"{name}: {len(bad)} non-manifold edge(s): {ends[0]}–{ends[1]} lies in "
                 f"{len(at)} faces ({', '.join(map(str, face[at]))}); an edge may have two; remove the others"
             )
         one, other = order[start[count == 2]], order[start[count == 2] + 1]

@@ -63,7 +63,7 @@ class _SparseMap(nn.Module):
         for side, csr in (("", matrix.tocsr()), ("_t", matrix.T.tocsr())):
             csr.sort_indices()
             # Weights that are all one are left out: a pure gather or sum of rows.
-            weight = None if (csr.data == 1).all() else torch.from_numpy(csr.data.astype(np.float32))
+            weight = None if (csr.data == 1).all() else torch.from_numpy(csr.data).to(torch.get_default_dtype())
             self.register_buffer(f"index{side}", torch.from_numpy(csr.indices.astype(np.int64)), persistent=False)
             self.register_buffer(f"start{side}", torch.from_numpy(csr.indptr.astype(np.int64)), persistent=False)
             self.register_buffer(f"weight{side}", weight, persistent=False)

@@ -1,0 +1,5 @@
+"""``python -m bench3dmm``"""
+
+from bench3dmm.cli import main
+
+main()

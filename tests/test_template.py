@@ -1,0 +1,285 @@
+"""Template: what `check` refuses and how it says so, and OBJ and PLY files in and out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from mesh_shapes import compact, grid, icosphere, torus, wavy_with_hole
+
+from bench3dmm.errors import MeshError
+from bench3dmm.mesh.files import read_mesh
+from bench3dmm.mesh.template import Template
+
+
+def sheet() -> tuple[np.ndarray, list[list[int]]]:
+    """6 7 8 / 3 4 5 / 0 1 2; faces 0–7, as 013 → [0, 1, 4], [0, 4, 3], …"""
+    vertices, faces = grid(3, 3)
+    return vertices, faces.tolist()
+
+
+# --- what check accepts --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [grid(2, 2), wavy_with_hole(), icosphere(1), torus()])
+def test_manifolds_pass_with_and_without_boundary(shape):
+    Template(*shape, landmarks=np.array([0, 3])).check()
+
+
+def test_a_single_triangle_passes():
+    Template(np.eye(3), np.array([[0, 1, 2]])).check()
+
+
+# --- what check refuses --------------------------------------------------------------------------------
+
+
+def broken_meshes():
+    vertices, faces = sheet()
+    above = np.vstack([vertices, [[0.5, 0.5, 1.0]]])
+    yield "non-manifold edge", above, [*faces, [0, 4, 9]], r"non-manifold edge.*0–4 lies in 3 faces \(0, 1, 8\)"
+
+    bowtie = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [-1, 0, 0], [-1, -1, 0.0]])
+    message = "non-manifold vertex 0: the faces at vertex 0 form 2 separate fans"
+    yield "non-manifold vertex", bowtie, [[0, 1, 2], [0, 3, 4]], message
+
+    yield "isolated vertex", above, faces, "isolated vertex 9, in no face.*template.keep"
+    two_more = np.vstack([above, above[-1:]])
+    yield "isolated vertices", two_more, faces, r"isolated 2 vertices \(9, 10\)"
+
+    apart = np.vstack([vertices, vertices + 10])
+    message = r"2 connected components; the largest has 9 vertices, the others contain vertex 9 \(9 vertices\).*keep"
+    yield "disconnected", apart, [*faces, *(np.array(faces) + 9).tolist()], message
+
+    yield "repeated corner", vertices, [*faces, [2, 2, 5]], r"degenerate face 8.*\[2, 2, 5\]"
+    flat = vertices.copy()
+    flat[3] = flat[[0, 4]].mean(0)  # face 1 = [0, 4, 3] becomes a line
+    yield "zero area", flat, faces, r"degenerate face 1 with zero area \(face 1 is \[0, 4, 3\]\)"
+
+    yield "duplicate", vertices, [*faces, [4, 0, 1]], r"duplicated face 8 \(face 8 repeats face 0\)"
+    yield "duplicate, reversed", vertices, [*faces, [1, 0, 4]], r"face 8 repeats face 0"
+
+    yield (
+        "out of range",
+        vertices,
+        [*faces, [7, 8, 9]],
+        r"face 8 out of range \(face 8 is \[7, 8, 9\], vertices are 0 … 8",
+    )
+    yield "negative", vertices, [*faces, [-1, 1, 2]], r"face 8 out of range"
+
+    for value in (np.nan, np.inf):
+        bad = vertices.copy()
+        bad[5, 1] = value
+        yield f"{value}", bad, faces, "NaN or infinite coordinates at vertex 5"
+
+    turned = [*faces[:3], faces[3][::-1], *faces[4:]]
+    yield "orientation", vertices, turned, r"inconsistent orientation at 3 edge.*faces \d and \d both run \d → \d"
+
+    sphere, outward = icosphere(1)
+    yield "inside out", sphere, outward[:, ::-1], "inside out; reverse all faces"
+    yield "no faces", vertices, np.empty((0, 3), int), "9 vertices and 0 faces"
+
+
+@pytest.mark.parametrize(("vertices", "faces", "message"), [pytest.param(*b[1:], id=b[0]) for b in broken_meshes()])
+def test_check_names_what_is_wrong_and_where(vertices, faces, message):
+    with pytest.raises(MeshError, match=f"^scan_7: .*{message}"):
+        Template(vertices, np.array(faces), name="scan_7").check()
+
+
+def test_the_turned_face_is_one_of_those_named():
+    vertices, faces = sheet()
+    faces[3] = faces[3][::-1]
+    with pytest.raises(MeshError) as caught:
+        Template(vertices, np.array(faces)).check()
+    assert "3" in str(caught.value).split("faces ")[1].split(" both")[0].split(" and ")
+
+
+@pytest.mark.parametrize("landmark", [-1, 9])
+def test_landmarks_out_of_range_are_refused(landmark):
+    with pytest.raises(MeshError, match=rf"landmark ids \[{landmark}\] out of range 0 … 8"):
+        Template(*grid(3, 3), landmarks=np.array([0, landmark])).check()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ((np.zeros((4, 2)), np.zeros((1, 3), int)), r"vertices must have shape \(n, 3\), not \(4, 2\)"),
+        ((np.zeros((4, 3)), np.zeros((1, 4), int)), r"faces must have shape \(n, 3\), not \(1, 4\)"),
+        ((np.zeros((4, 3)), np.zeros((1, 3))), "faces must be integer vertex ids, not float64"),
+        ((np.zeros((4, 3)), np.array([[0, 1, 2**32 + 2]])), "faces hold ids that do not fit 32 bits"),
+        ((np.zeros((4, 3)), np.zeros((1, 3), int), np.zeros((1, 1), int)), r"landmarks must have shape \(n,\)"),
+    ],
+)
+def test_arrays_of_the_wrong_shape_or_type_are_refused(arrays, message):
+    with pytest.raises(MeshError, match=message):
+        Template(*arrays)
+
+
+# --- the record ----------------------------------------------------------------------------------------
+
+
+def test_arrays_are_copied_and_read_only():
+    vertices, faces = grid(3, 3)
+    template = Template(vertices, faces)
+    vertices[0] = 7.0
+    assert template.vertices[0].tolist() == [0, 0, 0]
+    assert template.vertices.dtype == np.float64
+    assert template.faces.dtype == template.landmarks.dtype == np.int32
+    with pytest.raises(ValueError, match="read-only"):
+        template.vertices[0] = 1.0
+
+
+def test_the_hash_is_of_the_content_alone():
+    vertices, faces = grid(3, 3)
+    sha256 = Template(vertices, faces, name="one").sha256
+    assert Template(vertices.astype(np.float32), faces.astype(np.int64), name="two").sha256 == sha256
+    moved = vertices.copy()
+    moved[4, 2] = 1e-12
+    others = [Template(moved, faces), Template(vertices, faces[::-1]), Template(vertices, faces, np.array([1]))]
+    assert len({sha256, *(other.sha256 for other in others)}) == 4
+
+
+def test_keep_renumbers_faces_and_landmarks():
+    vertices, faces = grid(4, 3)
+    template = Template(vertices, faces, np.array([1, 6]))
+    for ids in ([0, 1, 2, 4, 5, 6, 8, 9, 10], np.isin(np.arange(12), [3, 7, 11], invert=True)):
+        kept = template.keep(np.array(ids))
+        expected_vertices, expected_faces = grid(3, 3)
+        assert np.array_equal(kept.vertices, expected_vertices)
+        assert np.array_equal(kept.faces, expected_faces)
+        assert kept.landmarks.tolist() == [1, 5]
+    with pytest.raises(MeshError, match="landmark vertex 6 would be lost"):
+        template.keep(np.arange(6))
+
+
+def test_the_ways_out_that_the_messages_name_work():
+    vertices, faces = grid(3, 3)
+    apart = Template(np.vstack([vertices[:3] + 10, vertices]), np.vstack([[[0, 1, 2]], faces + 3]))
+    assert apart.largest_component().tolist() == list(range(3, 12))
+    apart.keep(apart.largest_component()).check()
+    isolated = Template(np.vstack([vertices, vertices[:1]]), faces)
+    isolated.keep(np.unique(isolated.faces)).check()
+
+
+# --- files ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".obj", ".ply", ".PLY"])
+def test_saved_templates_come_back_exactly(tmp_path, suffix):
+    vertices, faces = wavy_with_hole()
+    template = Template(vertices / 3 * 1e3, faces, np.array([4, 9]))
+    template.save(tmp_path / f"face{suffix}")
+    again = Template.load(tmp_path / f"face{suffix}", landmarks=[4, 9])
+    assert again.name == "face"
+    assert np.array_equal(again.vertices, template.vertices)
+    assert np.array_equal(again.faces, template.faces)
+    assert again.sha256 == template.sha256
+
+
+QUAD = [[0.0, 0.0, 0.0], [1.5, 0.0, 0.0], [1.5, 1.0, 0.25], [0.0, 1.0, 0.25], [3.0, 0.0, -1e-3]]
+QUAD_FACES = [[0, 1, 2], [0, 2, 3], [1, 4, 2]]  # a quad, cut from its first corner, then a triangle
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_obj_with_everything_an_exporter_writes(tmp_path, ending):
+    lines = ["# a comment", "mtllib face.mtl", "o face", "vt 0 0", "vn 0 0 1"]
+    lines += [f"v {x!r} {y!r} {z!r} 0.5 0.5 0.5" for x, y, z in QUAD]
+    lines += ["usemtl skin", "s 1", "f 1/1/1 2//1 3/1 \\", "  4", "", "f -4 -1 -3 # counted from the end"]
+    (tmp_path / "a.obj").write_bytes(ending.join(lines).encode())
+    vertices, faces = read_mesh(tmp_path / "a.obj")
+    assert vertices.tolist() == QUAD
+    assert faces.tolist() == QUAD_FACES
+
+
+def write_ply(path, order: str, index: str = "vertex_indices", mixed: bool = True):
+    """Vertices with a normal between and a colour after, an element to skip, then a quad and a triangle."""
+    name = {"": "ascii", "<": "binary_little_endian", ">": "binary_big_endian"}[order]
+    polygons = [[0, 1, 2, 3], [1, 4, 2]] if mixed else QUAD_FACES
+    header = (
+        f"ply\nformat {name} 1.0\ncomment made by hand\nelement vertex 5\n"
+        "property double x\nproperty float nx\nproperty double y\nproperty double z\nproperty uchar red\n"
+        "element camera 2\nproperty list uchar short pose\n"
+        f"element face {len(polygons)}\nproperty int16 group\nproperty list uint8 int32 {index}\nend_header\n"
+    )
+    if not order:
+        rows = [f"{x!r} 0.5 {y!r} {z!r} 200" for x, y, z in QUAD] + ["1 7", "2 -8 9"]
+        rows += [f"-3 {len(p)} {' '.join(map(str, p))}" for p in polygons]
+        path.write_text(header + "\n".join(rows) + "\n")
+        return
+    u1, i2, i4, f4, f8 = (order + kind for kind in ("u1", "i2", "i4", "f4", "f8"))
+    body = b""
+    for x, y, z in QUAD:
+        for value, kind in ((x, f8), (0.5, f4), (y, f8), (z, f8), (200, u1)):
+            body += np.array(value, kind).tobytes()
+    for pose in ([7], [-8, 9]):
+        body += np.array(len(pose), u1).tobytes() + np.array(pose, i2).tobytes()
+    for p in polygons:
+        body += np.array(-3, i2).tobytes() + np.array(len(p), u1).tobytes() + np.array(p, i4).tobytes()
+    path.write_bytes(header.encode() + body)
+
+
+@pytest.mark.parametrize("mixed", [True, False], ids=["quad and triangle", "triangles"])
+@pytest.mark.parametrize("index", ["vertex_indices", "vertex_index"])
+@pytest.mark.parametrize("order", ["", "<", ">"], ids=["ascii", "little", "big"])
+def test_ply_in_each_format(tmp_path, order, index, mixed):
+    write_ply(tmp_path / "a.ply", order, index, mixed)
+    vertices, faces = read_mesh(tmp_path / "a.ply")
+    assert vertices.tolist() == QUAD
+    assert faces.tolist() == QUAD_FACES
+    assert faces.dtype == np.int32
+
+
+@pytest.mark.parametrize("order", ["", "<", ">"], ids=["ascii", "little", "big"])
+def test_truncated_ply_is_refused(tmp_path, order):
+    write_ply(tmp_path / "a.ply", order)
+    whole = (tmp_path / "a.ply").read_bytes()
+    for cut in range(whole.index(b"end_header") + 11, len(whole) - 2, 3):
+        (tmp_path / "a.ply").write_bytes(whole[:cut])
+        with pytest.raises(MeshError, match=r"a\.ply"):
+            read_mesh(tmp_path / "a.ply")
+
+
+HEADER = "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
+HEADER += "element face 1\nproperty list uchar int vertex_indices\nend_header\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.obj", "v 0 0 0\nv 1 0 zero\n", "a.obj, line 2: cannot read 'v 1 0 zero'"),
+        ("a.obj", "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 4\n", "line 4: corner 4, but there are 3 vertices"),
+        ("a.obj", "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 0 1 2\n", "line 4: vertex index 0; indices count from 1"),
+        ("a.obj", "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 -4\n", "line 4: vertex index -4"),
+        ("a.obj", "v 0 0 0\nv 1 0 0\nf 1 2\n", "line 3: a face with 2 corners"),
+        ("a.obj", "v 0 0 0\n", "1 vertices and 0 faces"),
+        ("a.ply", "solid\n", "line 1: a PLY file starts with 'ply'"),
+        ("a.ply", "ply\nformat ascii 1.0\n", "no end_header"),
+        ("a.ply", "ply\nformat morse 1.0\nend_header\n", "line 2: cannot read 'format morse 1.0'"),
+        ("a.ply", "ply\nformat ascii 1.0\nend_header\n", "no element vertex with properties x, y, z"),
+        ("a.ply", HEADER + "0 0 0\n1 0 0\n0 1\n3 0 1 2\n", "line 12: cannot read '0 1' as vertex"),
+        ("a.ply", HEADER + "0 0 0\n1 0 0\n0 1 0\n3 0 1 3\n", r"face 0 names \[0, 1, 3\]; there are 3 vertices"),
+        ("a.ply", HEADER + "0 0 0\n1 0 0\n0 1 0\n2 0 1\n", "face 0 has 2 corners"),
+        ("a.stl", "solid\n", "cannot read '.stl'; give an OBJ or a PLY file"),
+    ],
+)
+def test_files_that_cannot_be_read_name_the_line(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(MeshError, match=message):
+        Template.load(tmp_path / name)
+
+
+def test_a_missing_file_and_an_unknown_suffix(tmp_path):
+    with pytest.raises(MeshError, match=r"nowhere.obj: no such file"):
+        Template.load(tmp_path / "nowhere.obj")
+    with pytest.raises(MeshError, match=r"a name that ends in .obj or .ply"):
+        Template(*grid(2, 2)).save(tmp_path / "a.stl")
+
+
+def test_a_quad_mesh_from_a_file_passes_check(tmp_path):
+    vertices, _ = grid(4, 4)
+    lines = [f"v {x} {y} {z}" for x, y, z in vertices]
+    corners = [r * 4 + c for r in range(3) for c in range(3)]
+    lines += [f"f {i + 1} {i + 2} {i + 6} {i + 5}" for i in corners]
+    (tmp_path / "quads.obj").write_text("\n".join(lines))
+    template = Template.load(tmp_path / "quads.obj")
+    template.check()
+    assert np.array_equal(template.faces, grid(4, 4)[1])
+    assert np.array_equal(compact(template.vertices, template.faces)[0], vertices)
