@@ -23,9 +23,9 @@ app = typer.Typer(
     help=(
         "A reproducibility benchmark for neural 3D morphable face models.\n\n"
         "[bold]Start here[/bold]\n\n"
-        "  bench3dmm list                                   what there is\n\n"
-        "  bench3dmm run --dataset mh-scan --profile smoke   one small training, about a minute\n\n"
-        "  bench3dmm list results                           what is stored\n\n"
+        "  bench3dmm list                                    what there is\n\n"
+        "  bench3dmm run --dataset mh-scan --profile smoke   one small training\n\n"
+        "  bench3dmm list results                            what is stored\n\n"
         "[bold]Exit codes[/bold]: 0 done; 1 the run failed, one line on stderr says why; "
         "2 wrong usage or an unknown name; 130 interrupted."
     ),
@@ -33,15 +33,22 @@ app = typer.Typer(
 data_app = typer.Typer(no_args_is_help=True, help="Look at the datasets, and generate them ahead of time.")
 app.add_typer(data_app, name="data")
 
+_RUN_HELP = (
+    "Train one model, evaluate it on the test split, store the result.\n\n"
+    "Writes to RESULTS_DIR/PROFILE: RUN_ID.json (run, metrics in mm, provenance), RUN_ID.npz (error histogram, "
+    "mean error of each test mesh, six reconstructions) and RUN_ID.safetensors (weights).\n\n"
+    "RUN_ID is a hash of the options that define the run. A stored run is shown, not trained again. A killed run "
+    "goes on from its last epoch when the same command is given again."
+)
 _EXAMPLES = (
     "[bold]Examples[/bold]\n\n"
-    "  bench3dmm run --dataset mh-scan --split percentage --model neural3dmm --latent 16 --profile smoke\n\n"
-    "  bench3dmm run --dataset mh-scan --model pca --latent 16 --profile quick\n\n"
-    "  bench3dmm run --dataset mh-seq@clean --split identity --preset release --seed 1 --profile paper"
+    "  bench3dmm run --dataset mh-scan --profile smoke\n\n"
+    "  bench3dmm run --dataset mh-scan --model pca --latent 64 --profile quick\n\n"
+    "  bench3dmm run --dataset mh-seq@clean --split identity --profile paper"
 )
 
 
-@app.command(epilog=_EXAMPLES)
+@app.command(help=_RUN_HELP, epilog=_EXAMPLES)
 def run(
     dataset: Annotated[str, typer.Option(help="Dataset, or a variant of it as NAME@VARIANT.")],
     split: Annotated[str, typer.Option(help="percentage (known people) or identity (new people).")] = "percentage",
@@ -64,12 +71,6 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="Train again even if the result is stored.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Train one model, evaluate it on the test split, store the result.
-
-    Writes RESULTS_DIR/PROFILE/RUN_ID.json (run, metrics in mm, provenance), .npz (error histogram, errors a mesh,
-    six test reconstructions) and .safetensors (weights). RUN_ID is a hash of the options that define the run: a
-    stored run is shown, not trained again. A killed run goes on from its last checkpoint when started again.
-    """
     try:
         settings = Run(
             dataset=dataset,
@@ -122,7 +123,8 @@ def list_names(
         _list_results(results_dir)
     elif what is None:
         for kind, lines in kinds.items():
-            typer.echo(f"{kind}: {', '.join(name for name, _ in lines())}")
+            names = (f"{name} ({note})" if kind == "presets" else name for name, note in lines())
+            typer.echo(f"{kind + ':':<10}{', '.join(names)}")
     elif what in kinds:
         for name, description in kinds[what]():
             typer.echo(f"{name:<14}{description}".rstrip())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
+import os
 import shutil
 import sys
 import time
@@ -19,6 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from bench3dmm.errors import Bench3dmmError, DataError, UnknownNameError
 from bench3dmm.storage import canonical_json
+
+# Read by OpenMP when torch is first imported. Its threads otherwise spin while they wait, and where another process
+# wants the same cores a training step then takes up to a hundred times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     import numpy as np

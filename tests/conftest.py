@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,9 @@ from bench3dmm.data.dataset import Dataset
 from bench3dmm.mesh.coarsen import build_hierarchy
 from bench3dmm.mesh.template import Template
 from bench3dmm.storage import CACHE_VARIABLE, hash_arrays
+
+# Before torch is imported: on meshes this small more threads only get in each other's way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def fake_hierarchy(sizes, lengths, seed=0):

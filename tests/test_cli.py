@@ -68,7 +68,7 @@ def test_run_stores_a_result_and_names_it(command, tmp_path):
         (["run", "--dataset", "sphere", "--profile", "papers"], "paper"),
         (["run", "--dataset", "sphere", "--device", "gpu"], "cpu"),
         (["run", "--dataset", "sphere", "--latent", "0"], "latent"),
-        (["run", "--dataset", "sphere", "--latent", "many"], "many"),
+        (["run", "--dataset", "sphere", "--latent", "many"], "--latent"),
         (["run"], "--dataset"),
         (["list", "result"], "results"),
         (["data", "info", "spere"], "sphere"),

@@ -213,6 +213,7 @@ def sequence(
     rise = rng.uniform(0.10, 0.22) * rng.uniform(0.7, 1.3, len(channels))
     release = rng.uniform(0.70, 0.82) + rng.normal(0, 0.04, len(channels))
     fall = rng.uniform(0.10, 0.18) * rng.uniform(0.7, 1.3, len(channels))
+    release = np.minimum(release, 0.99 - fall)  # back to neutral in time
     t = time[:, None]
     envelope = smoothstep((t - onset) / rise) * (1 - smoothstep((t - release) / fall))
     envelope *= 1 + 0.08 * smooth_noise(frames, len(channels), 20, rng)
@@ -322,12 +323,12 @@ def noise_operator(vertices: np.ndarray, faces: np.ndarray) -> tuple[sparse.csr_
 def batches(made: Recipe, table: pd.DataFrame) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Generate the set piece by piece: rows of the table, their meshes (B, V, 3) float32, their levels."""
     registration, rig = Registration.of(made), shared_rig()
-    columns = ["subject", "expression"] if made.base == "mh-seq" else ["subject"]
-    pieces = {key: np.asarray(rows) for key, rows in table.groupby(columns, sort=False).groups.items()}
+    by = [table["subject"], table["expression"]] if made.base == "mh-seq" else [table["subject"]]
+    keys = list(zip(*by, strict=True))
+    pieces = {key: np.flatnonzero([other == key for other in keys]) for key in dict.fromkeys(keys)}
     people = {person.name: person for person in subjects(made)}
     bound: tuple[str, Any] = ("", None)
     for key, rows in pieces.items():
-        key = key if isinstance(key, tuple) else (key,)
         person = key[0]
         if bound[0] != person:
             traits = stream(made, "traits", person)

@@ -211,7 +211,8 @@ class Rig:
         """(n_skin,) share of the neck's bend, 0 on the head, up to 1 at the lower border."""
         head = self.head
         weight = 1 - head.arrays["skin_head"] - head.arrays["skin_jaw"]
-        return self.smooth(np.clip(weight[: head.n_skin], 0, 1).astype(float), 8)
+        below_face = smoothstep((650 - head.base[: head.n_skin, 1]) / 60)
+        return self.smooth(np.clip(weight[: head.n_skin], 0, 1) * below_face, 8)
 
     def bind(self, subject: Subject, mechanisms: frozenset[str], rng: np.random.Generator) -> BoundRig:
         return BoundRig(self, subject, mechanisms, rng)
@@ -292,15 +293,13 @@ class BoundRig:
             if "lids" not in self.on:
                 skin[:, moved] = start + amount * (end - start)
                 continue
-            start, end = start - centre, end - centre
-            start_r, end_r = (np.linalg.norm(v, axis=2, keepdims=True) for v in (start, end))
-            direction = (1 - amount) * start / start_r + amount * end / end_r
-            direction /= np.linalg.norm(direction, axis=2, keepdims=True)
-            distance = (1 - amount) * start_r + amount * end_r
+            skin[:, moved] = centre + arc(start - centre, end - centre, amount)
             floor = radius + LID_CLEARANCE_MM
-            distance = floor + softplus(distance - floor, 0.3)
-            skin[:, moved] = centre + distance * direction
-            part(skin, self.rig.lids[side], LID_SOFTNESS_MM)
+            for _ in range(3):  # parting moves lids towards the eyeball, lifting them off it moves them together
+                part(skin, self.rig.lids[side], LID_SOFTNESS_MM)
+                arm = skin[:, moved] - centre
+                distance = np.linalg.norm(arm, axis=2, keepdims=True)
+                skin[:, moved] = centre + arm * ((floor + softplus(distance - floor, 0.3)) / distance)
         return skin
 
     def open_jaw(self, skin: np.ndarray, opening: np.ndarray) -> np.ndarray:
@@ -341,6 +340,14 @@ def close_lips(rig: Rig, skin: np.ndarray) -> np.ndarray:
         for lip, gap in zip(rig.lips, gaps, strict=True):
             lip.move_apart(skin, (LIP_REST_GAP_MM - gap) / 2)
     return skin[0]
+
+
+def arc(start: np.ndarray, end: np.ndarray, amount: np.ndarray) -> np.ndarray:
+    """From start to end (…, 3) around the origin: direction and length are interpolated apart."""
+    lengths = [np.linalg.norm(v, axis=-1, keepdims=True) for v in (start, end)]
+    direction = (1 - amount) * start / lengths[0] + amount * end / lengths[1]
+    direction /= np.linalg.norm(direction, axis=-1, keepdims=True)
+    return ((1 - amount) * lengths[0] + amount * lengths[1]) * direction
 
 
 def softplus(x: np.ndarray, softness: float) -> np.ndarray:

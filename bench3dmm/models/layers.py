@@ -111,17 +111,48 @@ class _GatherThenMix(torch.autograd.Function):
         return grad_x, grad_weight, grad.sum(0), None
 
 
+NARROW = 8  # below so many output channels, one wide GEMM and a transposed copy beat one narrow GEMM a step
+
+
+def _mix(flat: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """flat (N, C_in), weight (L, C_in, C_out) -> the L products (L, N, C_out)."""
+    length, c_in, c_out = weight.shape
+    if c_out < NARROW:
+        wide = flat @ weight.transpose(0, 1).reshape(c_in, -1)
+        return wide.view(-1, length, c_out).transpose(0, 1).contiguous()
+    mixed = flat.new_empty(length, len(flat), c_out)
+    for out, matrix in zip(mixed, weight, strict=True):
+        torch.mm(flat, matrix, out=out)
+    return mixed
+
+
+def _mix_backward(
+    grad: torch.Tensor, flat: torch.Tensor, weight: torch.Tensor, needs_flat: bool
+) -> tuple[torch.Tensor | None, torch.Tensor]:
+    """Gradients of `_mix` for flat (None if not needed) and weight, from grad (L, N, C_out)."""
+    length, c_in, c_out = weight.shape
+    if c_out < NARROW:
+        wide = grad.transpose(0, 1).reshape(len(flat), -1)
+        grad_weight = (flat.T @ wide).view(c_in, length, c_out).transpose(0, 1)
+        return (wide @ weight.transpose(1, 2).reshape(-1, c_in) if needs_flat else None), grad_weight
+    grad_weight = torch.stack([flat.T @ step for step in grad])
+    if not needs_flat:
+        return None, grad_weight
+    grad_flat = torch.zeros_like(flat)
+    for step, matrix in zip(grad, weight, strict=True):
+        grad_flat.addmm_(step, matrix.T)
+    return grad_flat, grad_weight
+
+
 class _MixThenGather(torch.autograd.Function):
-    """One GEMM a spiral step on the coarse vertices, then one sparse product that gathers, upsamples and sums."""
+    """Mix channels on the coarse vertices, then one sparse product that gathers, upsamples and sums."""
 
     @staticmethod
     def forward(ctx, x, weight, bias, gather: _SparseMap):
         n_batch, c_in = x.shape[1:]
-        length, _, c_out = weight.shape
+        c_out = weight.shape[2]
         flat = x.reshape(-1, c_in)  # [V_in * B, C_in]
-        mixed = flat.new_empty(length, len(flat), c_out)
-        for out, matrix in zip(mixed, weight, strict=True):
-            torch.mm(flat, matrix, out=out)
+        mixed = _mix(flat, weight)
         ctx.save_for_backward(flat, weight)
         ctx.gather, ctx.shape = gather, x.shape
         out = gather.apply_rows(mixed.view(-1, n_batch * c_out)).view(-1, n_batch, c_out)
@@ -133,13 +164,8 @@ class _MixThenGather(torch.autograd.Function):
         flat, weight = ctx.saved_tensors
         grad = grad.contiguous()
         grad_mixed = ctx.gather.apply_transposed(grad.view(len(grad), -1)).view(len(weight), len(flat), -1)
-        grad_weight = torch.stack([flat.T @ step for step in grad_mixed])
-        grad_x = None
-        if ctx.needs_input_grad[0]:
-            grad_x = torch.zeros_like(flat)
-            for step, matrix in zip(grad_mixed, weight, strict=True):
-                grad_x.addmm_(step, matrix.T)
-            grad_x = grad_x.view(ctx.shape)
+        grad_flat, grad_weight = _mix_backward(grad_mixed, flat, weight, ctx.needs_input_grad[0])
+        grad_x = None if grad_flat is None else grad_flat.view(ctx.shape)
         return grad_x, grad_weight, grad.sum((0, 1)), None
 
 
