@@ -12,7 +12,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 reproduce: setup ## train and evaluate on the embedded faces, figures into output/ (PROFILE=smoke|quick|paper)
-	$(BIN)/python -m bench3dmm.notebooks --profile $(PROFILE) --output-dir output --results-dir output/results
+	$(BIN)/bench3dmm notebooks --profile $(PROFILE) --output-dir output --results-dir output/results
 
 test: setup lint ## ruff, pytest and the notebooks against their stored outputs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto

@@ -123,7 +123,7 @@ def list_names(
         _list_results(results_dir)
     elif what is None:
         for kind, lines in kinds.items():
-            names = (f"{name} ({note})" if kind == "presets" else name for name, note in lines())
+            names = (f"{name} ({note})" if kind == "presets" else name for name, note in lines() if "@" not in name)
             typer.echo(f"{kind + ':':<10}{', '.join(names)}")
     elif what in kinds:
         for name, description in kinds[what]():
@@ -143,8 +143,9 @@ def data_info(name: Annotated[str, typer.Argument(help="Dataset, or NAME@VARIANT
     typer.echo(f"{dataset.name}: {len(dataset):,} registered meshes of {samples['subject'].nunique()} subjects")
     typer.echo(f"template: {template.n_vertices:,} vertices, {len(template.faces):,} faces")
     typer.echo(f"sha256: {dataset.sha256}")
-    for key, value in dataset.card.items():
-        typer.echo(f"{key}: {value}")
+    for key, value in {**dataset.card, **dataset.card.get("recipe", {})}.items():
+        if key not in ("sha256", "shape", "recipe"):
+            typer.echo(f"{key}: {', '.join(value) if isinstance(value, list) else value}")
     table = _table("expression", "meshes", "subjects")
     for expression, group in samples.groupby("expression", sort=True):
         table.add_row(str(expression), f"{len(group):,}", str(group["subject"].nunique()))
@@ -161,10 +162,35 @@ def data_build(name: Annotated[str, typer.Argument(help="Dataset, or NAME@VARIAN
     typer.echo(f"{dataset.name}: {len(dataset):,} meshes, sha256 {dataset.sha256[:12]}…, in {cache_dir()}")
 
 
-def _datasets() -> list[tuple[str, str]]:
-    from bench3dmm.data import dataset_names
+@app.command("notebooks")
+def run_all_notebooks(
+    profile: Annotated[str, typer.Option(help="smoke, quick or paper.")] = "quick",
+    output_dir: Annotated[Path, typer.Option(help="Executed notebooks, web pages and figures.")] = Path("output"),
+    results_dir: Annotated[Path, typer.Option(help="Where runs are stored and looked for.")] = Path("results"),
+) -> None:
+    """Execute every notebook of a checkout through papermill; runs that are stored are not trained again."""
+    from bench3dmm.notebooks import run_notebooks
 
-    return [(name, "") for name in dataset_names()]
+    if profile not in PROFILES:
+        raise UnknownNameError("profile", profile, PROFILES)
+    written = run_notebooks(profile, output_dir, results_dir)
+    typer.echo("\nDone. Look at")
+    for path in written:
+        typer.echo(f"  {path.with_suffix('.html')}   (a web page)")
+        typer.echo(f"  {path}   (the notebook)")
+    typer.echo(f"  {output_dir.resolve() / 'figures'}   (PNG and PDF)")
+    typer.echo(f"  {results_dir.resolve()}   (numbers, with their provenance)")
+
+
+def _datasets() -> list[tuple[str, str]]:
+    from bench3dmm.data import dataset_names, variant_names
+
+    notes = {
+        "mh-seq": "synthetic CC0 expression sequences, structured like COMA: 12 people, 20,466 meshes",
+        "mh-scan": "synthetic CC0 scans, structured like BU3DFE: 100 people, 1,779 meshes",
+    }
+    variants = [("NAME@VARIANT", f"either without its noise or some mechanisms: {', '.join(variant_names())}")]
+    return [(name, notes.get(name, "registered")) for name in dataset_names()] + variants
 
 
 def _splits() -> list[tuple[str, str]]:

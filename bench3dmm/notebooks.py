@@ -1,11 +1,10 @@
 """Run the project's notebooks through papermill, with parameters that are checked first.
 
-``python -m bench3dmm.notebooks`` runs all of them; `make reproduce` is that.
+``bench3dmm notebooks`` runs all of them; `make reproduce` is that.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -118,27 +117,3 @@ def _import_papermill():
     except ImportError as error:
         raise NotebookError("papermill is not installed: pip install 'bench3dmm[notebooks]'") from error
     return papermill, PapermillExecutionError
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench3dmm.notebooks", description=run_notebooks.__doc__)
-    parser.add_argument("--profile", default="quick", help="smoke, quick or paper (default: %(default)s)")
-    parser.add_argument("--output-dir", default="output", help="executed notebooks and figures")
-    parser.add_argument("--results-dir", default="results", help="where runs are stored and looked for")
-    options = parser.parse_args(arguments)
-    try:
-        written = run_notebooks(options.profile, options.output_dir, options.results_dir)
-    except Bench3dmmError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print("\nDone. Look at")
-    for path in written:
-        print(f"  {path.with_suffix('.html')}   (a web page)")
-        print(f"  {path}   (the notebook)")
-    print(f"  {Path(options.output_dir).resolve() / 'figures'}   (PNG and PDF)")
-    print(f"  {Path(options.results_dir).resolve()}   (numbers, with their provenance)")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

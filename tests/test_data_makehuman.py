@@ -11,6 +11,7 @@ from bench3dmm.data import dataset_names, load_dataset, register_dataset
 from bench3dmm.data.expressions import BU3DFE, COMA
 from bench3dmm.data.head import boundary_loops, load_head, load_topology
 from bench3dmm.data.makehuman import (
+    GENERATOR_VERSION,
     MECHANISMS,
     Registration,
     batches,
@@ -28,6 +29,8 @@ from bench3dmm.data.paper_counts import TABLE1, TABLE2
 from bench3dmm.errors import DataError, UnknownNameError
 
 ALL = frozenset(MECHANISMS)
+PINNED_NOSE_TIP = (-1.257, -8.483, 103.479)  # mm, last scan of the first person
+PINNED_SPREAD = (28.815, 34.224, 15.77)  # mm, of the first person's scans along x, y, z
 
 
 def bound_rig(name: str = "mh-scan", person: int = 0, mechanisms: frozenset[str] = ALL):
@@ -114,6 +117,16 @@ def test_generation_is_deterministic_and_the_seed_matters():
     made = recipe("mh-scan", seed=1)
     _, other, _ = next(batches(made, sample_table(made)))
     assert np.abs(other[0] - once[0]).max() > 1
+
+
+def test_the_data_of_this_generator_version_are_pinned():
+    """A change that alters the data must count up GENERATOR_VERSION, or stale caches pass for new data."""
+    made = recipe("mh-scan@clean")
+    _, meshes, _ = next(batches(made, sample_table(made)))
+    tip = Registration.of(made).template.landmarks[30]
+    assert GENERATOR_VERSION == 1
+    np.testing.assert_allclose(meshes[-1, tip], PINNED_NOSE_TIP, atol=2e-3)
+    np.testing.assert_allclose(meshes.std(axis=(0, 1)), PINNED_SPREAD, atol=2e-3)
 
 
 def test_clean_differs_from_the_set_by_the_published_noise_alone():

@@ -68,13 +68,18 @@ def test_all_notebooks_of_a_folder(tmp_path):
     assert written.with_suffix(".html").read_text().count("quick") >= 1
 
 
-def test_the_command_reports_errors_and_exit_code(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(notebooks, "FOLDER", tmp_path)
-    monkeypatch.setattr(
-        notebooks, "run_notebooks", lambda *a, **k: (_ for _ in ()).throw(notebooks.NotebookError("cell 3"))
-    )
-    assert notebooks.main(["--profile", "smoke"]) == 1
-    assert capsys.readouterr().err == "error: cell 3\n"
+def test_the_command_reports_a_failed_notebook_in_one_line(tmp_path, monkeypatch, capsys):
+    from bench3dmm import cli
+
+    def fail(*_):
+        raise notebooks.NotebookError("00_quickstart.ipynb, cell 3: it broke")
+
+    monkeypatch.setattr(notebooks, "run_notebooks", fail)
+    monkeypatch.setattr("sys.argv", ["bench3dmm", "notebooks", "--output-dir", str(tmp_path)])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.strip() == "error: 00_quickstart.ipynb, cell 3: it broke"
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.name)
