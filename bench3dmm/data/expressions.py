@@ -74,7 +74,7 @@ COMA = MappingProxyType(
         },
         "cheeks_in": {"cheek_puff": -0.75, "pucker": 0.55, "shrug_lower": 0.2, "jaw_open": 0.06},
         "eyebrow": {"brow_inner_up": 0.9, "brow_outer_up": 0.9, "brow_raise": 0.5, "eye_wide": 0.5},
-        "high_smile": {"smile": 0.95, "corner_pull": 0.35, "upper_up": 0.4, "dimple": 0.2},
+        "high_smile": {"smile": 0.9, "corner_pull": 0.2, "upper_up": 0.4, "dimple": 0.15},
         "lips_back": {
             "retraction": 0.7,
             "stretch": 0.6,
@@ -91,7 +91,7 @@ COMA = MappingProxyType(
             "brow_raise": 0.5,
             "eye_wide": 0.4,
         },
-        "mouth_middle": {"funnel": 0.75, "pucker": 0.55, "jaw_open": 0.12},
+        "mouth_middle": {"funnel": 0.55, "pucker": 0.5, "jaw_open": 0.12},
         "mouth_open": {"jaw_open": 0.8, "lower_down": 0.25},
         "mouth_side": {"mouth_left": 0.9, "jaw_left": 0.7, "dimple": 0.25},
         "mouth_up": {"shrug_lower": 0.85, "elevation": 0.6, "press": 0.4, "pucker": 0.25},

@@ -182,7 +182,7 @@ def apex(expression: str, protocol: dict[str, dict[str, float]], rng: np.random.
     if expression == "mouth_side" and rng.random() < 0.5:
         wanted = {name.replace("left", "right"): value for name, value in wanted.items()}
     for name, value in wanted.items():
-        strength = value * np.clip(1 + STYLE_SPREAD * rng.normal(), 0.6, 1.3)
+        strength = value * np.clip(1 + STYLE_SPREAD * rng.normal(), 0.6, 1.1)
         tilt = ASYMMETRY_SPREAD * rng.normal()
         activation[channels.index(name)] = strength * np.array([1 + tilt, 1 - tilt])
     return activation

@@ -43,6 +43,7 @@ LIP_REACH_MM, LIP_CORNER_MM = 8.0, 7.0
 LID_SOFTNESS_MM = 0.3
 LID_REACH_MM, LID_CORNER_MM = 4.0, 5.0
 GAIN_SPREAD = 0.25
+GAIN_LIMITS = (0.5, 1.25)  # stronger than that, units crease the cheeks
 GAIN_CENTRES = ((0, 760, 140), (45, 740, 120), (-45, 740, 120), (40, 700, 120), (-40, 700, 120), (0, 690, 150),
                 (30, 655, 130), (-30, 655, 130), (0, 615, 130))  # fmt: skip
 GAIN_WIDTH_MM = 35.0
@@ -234,7 +235,7 @@ class BoundRig:
         units = np.tensordot(ancestry, rig.units, axes=1)
         shared_blink = units[channels.index("blink")].copy()  # lids close fully in everyone: no gain, no build
         if "style" in mechanisms:
-            gain = np.clip(1 + gain_weights @ rig.gain_basis, 0.3, 1.7)
+            gain = np.clip(1 + gain_weights @ rig.gain_basis, *GAIN_LIMITS)
             units = units * gain[:, None, :, None]
         build = 1 + 0.5 * (subject.weight - 0.5) + 0.2 * (subject.muscle - 0.5) - 0.002 * (subject.age - 44)
         self.thickness = rig.thickness * build
