@@ -36,6 +36,9 @@ CAMERAS: dict[str, tuple[float, float]] = {
 CLAY = (0.83, 0.745, 0.68)
 """The colour of a mesh without values: a warm light grey."""
 
+INSIDE = (0.30, 0.26, 0.24)
+"""The colour of a mesh seen from inside, through an open mouth: dark, so that it does not read as a tongue."""
+
 ERROR_MAP = "YlOrRd"
 """The colour map of error heatmaps: sequential from light to dark, safe for colour-blind readers."""
 
@@ -319,7 +322,7 @@ def _draw_pyvista(
         mesh.point_data.active_normals = vertex_normals(vertices[0], faces)
         if colours is not None:
             mesh.point_data["colours"] = _to_bytes(colours[0])
-        plotter.add_mesh(
+        actor = plotter.add_mesh(
             mesh,
             color=None if colours is not None else CLAY,
             scalars=None if colours is None else "colours",
@@ -329,7 +332,10 @@ def _draw_pyvista(
             diffuse=DIFFUSE[colours is not None],
             specular=0.12 if colours is None else 0.0,
             specular_power=14,
-        ).prop.interpolation = "Phong"
+            backface_params=None if colours is not None else {"color": INSIDE, "ambient": 1.0, "diffuse": 0.0},
+            culling=None if colours is None else "back",  # colours would show on the inside too
+        )
+        actor.prop.interpolation = "Phong"
         for direction, strength in LIGHTS.values():
             position = np.array(direction) @ view.axes + view.centre
             light = pyvista.Light(position=position, focal_point=view.centre, light_type="scene light")
@@ -374,8 +380,9 @@ def _draw_matplotlib(
         seen = (points - view.centre) @ view.axes.T
         corners = seen[faces]
         outward = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        visible = np.flatnonzero(outward[:, 2] > 0)
-        order = visible[np.argsort(corners[visible, :, 2].mean(axis=1), kind="stable")]
+        front = outward[:, 2] > 0
+        drawn = np.flatnonzero(front) if colours is not None else np.arange(len(faces))
+        order = drawn[np.argsort(corners[drawn, :, 2].mean(axis=1), kind="stable")]
         base = np.array(CLAY) if colours is None else colours[index]
         shaded = base * _lambert(vertex_normals(seen, faces), soft=colours is not None)[:, None]
         shaded = np.concatenate([np.clip(shaded, 0.0, 1.0), np.ones((len(seen), 1))], axis=1)
@@ -384,7 +391,7 @@ def _draw_matplotlib(
         agg.draw_gouraud_triangles(
             agg.new_gc(),
             corners[order, :, :2] * pixels_per_mm + middle,
-            shaded[faces[order]],
+            np.where(front[order, None, None], shaded[faces[order]], (*INSIDE, 1.0)),
             IdentityTransform(),
         )
         image = np.asarray(agg.buffer_rgba()).astype(np.float64)

@@ -17,6 +17,7 @@ from bench3dmm.data import load_dataset
 from bench3dmm.data.dataset import Dataset
 from bench3dmm.data.makehuman import Registration, recipe, shared_rig, stream, subjects
 from bench3dmm.data.splits import make_split
+from bench3dmm.figures import contact_sheet_figure, save_figure
 from bench3dmm.models.pca import principal_axes
 from bench3dmm.run import PROFILES, rows_of_profile
 from bench3dmm.storage import write_text
@@ -119,6 +120,9 @@ def mechanism_table(name: str) -> str:
 
 
 def main() -> None:
+    for name, people, cell in (("mh-seq", 4, 130), ("mh-scan", 4, 150)):
+        figure = contact_sheet_figure(load_dataset(name), people=people, cell=cell)
+        save_figure(figure, ROOT / "docs" / "figures", f"{name}-people")
     measured = {name: facts(name) for name in SETS}
     overview = table(
         ["set", "meshes", "vertices", "people", "expressions", "identity components 95 / 99 %",
