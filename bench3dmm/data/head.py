@@ -21,7 +21,6 @@ from bench3dmm.storage import read_npz
 PACK = Path(__file__).parent / "assets" / "makehuman_head.npz"
 TARGET_STEP_MM = 0.1
 LANDMARKS = "jaw line 17, brows 2 × 5, nose 9, eyes 2 × 6, outer lips 12, inner lips 6, each right to left"
-MOUTH_LOOP = 38  # vertices of the inner lip line
 EYE_RINGS = (0.4, 0.75)  # fractions of the way from the lid margin to the middle of the eye opening
 
 
@@ -110,15 +109,6 @@ class Head:
             pieces.append(np.stack([*corners, np.full(len(pairs), centre)], axis=1))
         return np.concatenate(pieces)
 
-    @cached_property
-    def smoothing(self) -> sparse.csr_matrix:
-        """(V, V) one-ring average including the vertex itself; rows sum to one."""
-        edges = np.unique(np.sort(quad_edges(self.quads), axis=1), axis=0)
-        both = np.concatenate([edges, edges[:, ::-1]])
-        graph = sparse.csr_matrix((np.ones(len(both)), both.T), (self.n_vertices, self.n_vertices))
-        graph = graph + sparse.identity(self.n_vertices)
-        return (sparse.diags(1 / np.asarray(graph.sum(axis=1)).ravel()) @ graph).tocsr()
-
     def eyeballs(self, shape: np.ndarray) -> list[tuple[np.ndarray, float]]:
         """Centre (3,) and radius (mm) of the left and right eyeball of a shape (S, 3)."""
         balls = []
@@ -184,6 +174,20 @@ def smoothstep(x: np.ndarray | float) -> np.ndarray:
 def quad_edges(quads: np.ndarray) -> np.ndarray:
     """Directed edges (4M, 2) of M quads, all first sides, then all second sides, …"""
     return np.concatenate([quads[:, [i, (i + 1) % 4]] for i in range(4)])
+
+
+def unique_edges(faces: np.ndarray) -> np.ndarray:
+    """(E, 2) undirected edges of triangles or quads, the smaller vertex first, sorted."""
+    sides = faces.shape[1]
+    edges = np.concatenate([faces[:, [i, (i + 1) % sides]] for i in range(sides)])
+    return np.unique(np.sort(edges, axis=1), axis=0)
+
+
+def one_ring_average(edges: np.ndarray, n_vertices: int) -> sparse.csr_matrix:
+    """(V, V) mean over a vertex and its neighbours; rows sum to one."""
+    both = np.concatenate([edges, edges[:, ::-1]])
+    graph = sparse.csr_matrix((np.ones(len(both)), both.T), (n_vertices, n_vertices)) + sparse.identity(n_vertices)
+    return (sparse.diags(1 / np.asarray(graph.sum(axis=1)).ravel()) @ graph).tocsr()
 
 
 def boundary_loops(faces: np.ndarray) -> list[np.ndarray]:

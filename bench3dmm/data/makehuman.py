@@ -18,7 +18,7 @@ import pandas as pd
 from scipy import sparse
 
 from bench3dmm.data.expressions import BU3DFE, CHANNELS, COACTIVATION, COMA
-from bench3dmm.data.head import PACK, Topology, load_head, load_topology, smoothstep
+from bench3dmm.data.head import PACK, Topology, load_head, load_topology, one_ring_average, smoothstep, unique_edges
 from bench3dmm.data.paper_counts import TABLE1, TABLE2
 from bench3dmm.data.rig import MECHANISMS, Rig
 from bench3dmm.data.subjects import Subject, sample_subject
@@ -307,15 +307,13 @@ def noise_operator(vertices: np.ndarray, faces: np.ndarray) -> tuple[sparse.csr_
     The scale (V, 1) falls below one where edges are shorter than `FINE_EDGE_MM`, so that noise flips no triangle.
     """
     n = len(vertices)
-    edges = np.unique(np.sort(np.concatenate([faces[:, [i, (i + 1) % 3]] for i in range(3)]), axis=1), axis=0)
-    both = np.concatenate([edges, edges[:, ::-1]])
-    graph = sparse.csr_matrix((np.ones(len(both)), both.T), (n, n)) + sparse.identity(n)
-    average = sparse.diags(1 / np.asarray(graph.sum(axis=1)).ravel()) @ graph
+    edges = unique_edges(faces)
+    average = one_ring_average(edges, n)
     spread = average @ average @ average
     norm = np.sqrt(np.asarray(spread.multiply(spread).sum(axis=1)).ravel())
-    length = np.linalg.norm(vertices[both[:, 0]] - vertices[both[:, 1]], axis=1)
+    length = np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)
     shortest = np.full(n, np.inf)
-    np.minimum.at(shortest, both[:, 0], length)
+    np.minimum.at(shortest, edges.ravel(), np.repeat(length, 2))
     scale = np.minimum(1, shortest / FINE_EDGE_MM)[:, None].astype(np.float32)
     return (sparse.diags(1 / norm) @ spread).tocsr().astype(np.float32), scale
 

@@ -25,7 +25,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import dijkstra
 
 from bench3dmm.data.expressions import CHANNELS
-from bench3dmm.data.head import Head, quad_edges, smoothstep
+from bench3dmm.data.head import Head, one_ring_average, smoothstep, unique_edges
 from bench3dmm.data.subjects import ANCESTRIES, Subject
 
 MECHANISMS = ("jaw", "lids", "lips", "tissue", "style", "pose")
@@ -112,10 +112,7 @@ class Rig:
     def skin_smoothing(self) -> sparse.csr_matrix:
         """(n_skin, n_skin) one-ring average that leaves lid margins and the lip line alone."""
         n = self.head.n_skin
-        edges = np.unique(np.sort(quad_edges(self.head.skin_quads), axis=1), axis=0)
-        both = np.concatenate([edges, edges[:, ::-1]])
-        graph = sparse.csr_matrix((np.ones(len(both)), both.T), (n, n)) + sparse.identity(n)
-        average = sparse.diags(1 / np.asarray(graph.sum(axis=1)).ravel()) @ graph
+        average = one_ring_average(unique_edges(self.head.skin_quads), n)
         fixed = np.zeros(n)
         fixed[np.concatenate([self.head.mouth_loop, *self.head.eye_loops])] = 1
         return (sparse.diags(1 - fixed) @ average + sparse.diags(fixed)).tocsr()
@@ -169,7 +166,7 @@ class Rig:
     @cached_property
     def edge_graph(self) -> sparse.csr_matrix:
         skin = self.head.base[: self.head.n_skin]
-        edges = np.unique(np.sort(quad_edges(self.head.skin_quads), axis=1), axis=0)
+        edges = unique_edges(self.head.skin_quads)
         length = np.linalg.norm(skin[edges[:, 0]] - skin[edges[:, 1]], axis=1)
         return sparse.csr_matrix((length, edges.T), (len(skin), len(skin)))
 
