@@ -18,7 +18,16 @@ import pandas as pd
 from scipy import sparse
 
 from bench3dmm.data.expressions import BU3DFE, CHANNELS, COACTIVATION, COMA
-from bench3dmm.data.head import PACK, Topology, load_head, load_topology, one_ring_average, smoothstep, unique_edges
+from bench3dmm.data.head import (
+    LANDMARKS,
+    PACK,
+    Topology,
+    load_head,
+    load_topology,
+    one_ring_average,
+    smoothstep,
+    unique_edges,
+)
 from bench3dmm.data.paper_counts import TABLE1, TABLE2
 from bench3dmm.data.rig import MECHANISMS, Rig
 from bench3dmm.data.subjects import Subject, sample_subject
@@ -377,6 +386,7 @@ def generate(
     card = {
         "source": "generated from MakeHuman's CC0 assets; not COMA, not BU3DFE",
         "license": "CC0-1.0",
+        "landmarks": LANDMARKS,
         "recipe": asdict(made),
         "recipe_sha256": made.sha256,
         "noise_mean_mm": round(expected_noise_mm(made) * float(registration.noise_scale.mean()), 4),
