@@ -35,6 +35,7 @@ ASSETS = Path(__file__).resolve().parents[1] / "bench3dmm" / "data" / "assets"
 MM = 100.0  # the base mesh is in decimetres
 NECK_RINGS = 2  # quad rings of the neck kept below the head's texture island
 SEQ_SIZE, SCAN_SIZE = 5023, 6704  # vertices, as in COMA and in the registered BU3DFE
+RIM_REACH_MM, CORNER_REACH_MM = 4.0, 8.0  # how far from lid and lip margins the topologies are relaxed
 TARGET_STEP_MM = 0.1  # targets are written with three decimals of a decimetre, so this is exact
 
 LOCAL_FOLDERS = (
@@ -163,7 +164,7 @@ def wanted_targets(wheel: Wheel) -> Iterator[tuple[str, str]]:
 
 
 def skin_weights(wheel: Wheel, kept: np.ndarray) -> dict[str, np.ndarray]:
-    """Total skinning weight of the jaw's bones, of the rest of the skull, and of the three neck bones."""
+    """Total skinning weight of the jaw's bones and of the rest of the skull's."""
     bones = json.loads(wheel.text(f"{MPFB}/rigs/standard/rig.default.json"))
     bones = bones.get("bones", bones)
     weights = json.loads(wheel.text(f"{MPFB}/rigs/standard/weights.default.json"))["weights"]
@@ -174,7 +175,7 @@ def skin_weights(wheel: Wheel, kept: np.ndarray) -> dict[str, np.ndarray]:
             chain.append(parent)
         return chain
 
-    total = {name: np.zeros(len(kept)) for name in ("jaw", "head", "neck03", "neck02", "neck01")}
+    total = {name: np.zeros(len(kept)) for name in ("jaw", "head")}
     position = {int(vertex): row for row, vertex in enumerate(kept)}
     for bone, entries in weights.items():
         owner = next((name for name in total if name in ancestors(bone)), None) if bone in bones else None
@@ -234,6 +235,20 @@ def landmark_points(head: Head) -> np.ndarray:
     return base[ids]
 
 
+def rim_weights(head: Head, vertices: np.ndarray) -> np.ndarray:
+    """(V,) how much to smooth at lid margins and lips, most at their corners, where the base mesh folds as it moves."""
+    loops = [*head.eye_loops, head.mouth_loop]
+    corners = [loop[pick(head.base[loop, 0])] for loop in loops for pick in (np.argmin, np.argmax)]
+
+    def nearness(ids: np.ndarray, reach: float) -> np.ndarray:
+        distance = np.linalg.norm(vertices[:, None] - head.base[ids], axis=2).min(axis=1)
+        return np.exp(-((distance / reach) ** 2))
+
+    weight = np.maximum(nearness(np.concatenate(loops), RIM_REACH_MM), nearness(np.array(corners), CORNER_REACH_MM))
+    weight[weight < 0.05] = 0
+    return weight.astype(np.float16)
+
+
 def topologies(head: Head) -> dict[str, np.ndarray]:
     """Operators, faces and landmarks of the two sets' topologies.
 
@@ -260,6 +275,7 @@ def topologies(head: Head) -> dict[str, np.ndarray]:
             f"{name}_columns": operator.indices.astype(np.uint16),
             f"{name}_starts": operator.indptr.astype(np.int32),
             f"{name}_faces": kept_faces.astype(np.uint16),
+            f"{name}_relax": rim_weights(head, vertices),
             f"{name}_landmarks": distance.argmin(axis=1).astype(np.int32),
         }
     return arrays

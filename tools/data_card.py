@@ -7,6 +7,7 @@ The mechanism table in it comes from ``results/mechanisms.csv``; see ``tools/stu
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,24 @@ def pca_errors(dataset: Dataset, split_name: str) -> list[float]:
     return errors
 
 
+def folded_edges(dataset: Dataset, most: int = 300) -> float:
+    """Edges folded by more than 120°, mean over evenly taken meshes."""
+    faces = dataset.template.faces
+    edges = np.sort(np.concatenate([faces[:, [i, (i + 1) % 3]] for i in range(3)]), axis=1)
+    order = np.lexsort(edges.T)
+    owner = np.tile(np.arange(len(faces)), 3)[order]
+    shared = (edges[order][1:] == edges[order][:-1]).all(axis=1)
+    first, second = owner[:-1][shared], owner[1:][shared]
+    folds = 0
+    rows = np.unique(np.linspace(0, len(dataset) - 1, most).astype(int))
+    for row in rows:
+        corners = np.asarray(dataset.vertices[row], dtype=np.float64)[faces]
+        normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+        folds += int(((normals[first] * normals[second]).sum(axis=1) < -0.5).sum())
+    return folds / len(rows)
+
+
 def table(header: list[str], rows: list[list[object]]) -> str:
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     return "\n".join(lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows])
@@ -95,6 +114,7 @@ def facts(name: str) -> tuple[list[object], list[list[object]]]:
         " / ".join(map(str, components_for(residual, 0.95, 0.99))),
         f"{made['smooth_noise_mm']} + {made['white_noise_mm']}",
         dataset.card["noise_mean_mm"],
+        f"{folded_edges(dataset):.1f} of {len(dataset.template.faces) * 3 // 2:,}",
     ]
     errors = [
         [f"`{name}`", split, *(f"{e:.2f}" for e in pca_errors(dataset, split))] for split in ("percentage", "identity")
@@ -126,7 +146,8 @@ def main() -> None:
     measured = {name: facts(name) for name in SETS}
     overview = table(
         ["set", "meshes", "vertices", "people", "expressions", "identity components 95 / 99 %",
-         "expression components 95 / 99 %", "noise sd, smooth + white (mm)", "mean noise at a vertex (mm)"],
+         "expression components 95 / 99 %", "noise sd, smooth + white (mm)", "mean noise at a vertex (mm)",
+         "folded edges a mesh"],
         [row for row, _ in measured.values()],
     )  # fmt: skip
     pca = table(["set", "split", *(f"d = {d}" for d in LATENT)], [row for _, rows in measured.values() for row in rows])
@@ -134,6 +155,8 @@ def main() -> None:
     filled = text.replace("<!-- overview -->", overview).replace("<!-- pca -->", pca)
     for name in SETS:
         filled = filled.replace(f"<!-- mechanisms {name} -->", mechanism_table(name))
+    if left := re.findall("<!-- [^W].*? -->", filled):
+        raise SystemExit(f"docs/data-card.template.md: nothing fills {', '.join(left)}")
     write_text(ROOT / "docs" / "data-card.md", filled)
     print(filled)
 

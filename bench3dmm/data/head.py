@@ -162,7 +162,17 @@ def load_topology(head: Head, name: str) -> Topology:
     shape = (len(starts) - 1, head.n_vertices)
     operator = sparse.csr_matrix((weights.astype(float), columns.astype(np.int32), starts), shape=shape)
     operator = sparse.diags(1 / np.asarray(operator.sum(axis=1)).ravel()) @ operator
-    return Topology(operator.tocsr(), arrays[f"{name}_faces"].astype(np.int32), arrays[f"{name}_landmarks"])
+    faces = arrays[f"{name}_faces"].astype(np.int32)
+    operator = relaxation(arrays[f"{name}_relax"], faces) @ operator
+    return Topology(operator.tocsr(), faces, arrays[f"{name}_landmarks"])
+
+
+def relaxation(weight: np.ndarray, faces: np.ndarray) -> sparse.csr_matrix:
+    """(V, V) four steps of smoothing, each vertex by its weight (V,) in [0, 1]; rows sum to one."""
+    weight = weight.astype(float)
+    average = one_ring_average(unique_edges(faces), len(weight))
+    step = sparse.diags(1 - weight) + sparse.diags(weight) @ average
+    return (step @ step @ step @ step).tocsr()
 
 
 def smoothstep(x: np.ndarray | float) -> np.ndarray:

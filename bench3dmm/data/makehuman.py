@@ -45,7 +45,7 @@ BLINKS_PER_SECOND = 0.3
 BLINK_FRAMES = 14
 STYLE_SPREAD = 0.15  # of a person's strength of each action in each expression
 ASYMMETRY_SPREAD = 0.12
-JITTER = 0.03  # restless activation of every channel
+JITTER = 0.03  # restless activation of an expression's own channels
 NECK_BEND_DEG = 5.0
 FINE_EDGE_MM = 1.0  # noise shrinks where the template's edges are shorter
 
@@ -239,7 +239,8 @@ def sequence(
 def blinks(frames: int, rng: np.random.Generator) -> np.ndarray:
     """(frames,) lid closure of spontaneous blinks: fast down, slower up."""
     closure = np.zeros(frames)
-    for start in np.flatnonzero(rng.random(frames) < BLINKS_PER_SECOND / FRAMES_PER_SECOND):
+    starts = rng.random(frames) < BLINKS_PER_SECOND / FRAMES_PER_SECOND
+    for start in np.flatnonzero(starts[: max(frames - BLINK_FRAMES, 0)]):  # none is cut off at the end
         phase = (np.arange(frames) - start) / BLINK_FRAMES
         closure = np.maximum(closure, smoothstep(phase / 0.35) * (1 - smoothstep((phase - 0.45) / 0.55)))
     return closure
@@ -399,6 +400,6 @@ def generate(
 
 
 def expected_noise_mm(made: Recipe) -> float:
-    """Mean length of full-scale noise at a vertex: what a model errs that knows all else (mean of a Maxwell law)."""
+    """Mean length of full-scale noise at a vertex (mean of a Maxwell law)."""
     sigma = float(np.hypot(made.smooth_noise_mm, made.white_noise_mm))
     return float(np.sqrt(8 / np.pi)) * sigma
