@@ -231,6 +231,8 @@ def heatmap_figure(result: Result, dataset: Dataset, rows: int = 4, cmap: str = 
         rows: how many of the stored meshes to show.
         cmap: see `render.ERROR_MAP` and `render.PAPER_MAP`.
     """
+    if result.provenance["dataset_recipe_sha256"] != dataset.card.get("recipe_sha256"):
+        raise DataError(f"run {result.run.run_id} was measured on another version of {dataset.name}; run it again")
     index = np.asarray(result.arrays["reconstruction_index"])[:rows]
     reference = np.asarray(dataset.vertices[index], dtype=np.float64)
     reconstruction = reference + result.arrays["reconstruction_offset"][:rows]

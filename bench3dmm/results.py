@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 METRICS = ("mean_mm", "median_mm", "std_mm", "p95_mm")
-PROVENANCE = ("dataset_sha256", "split_sha256", "hierarchy_sha256", "arrays_sha256", "device", "versions", "created")
+PROVENANCE = (
+    "dataset_sha256",
+    "dataset_recipe_sha256",
+    "split_sha256",
+    "hierarchy_sha256",
+    "arrays_sha256",
+    "device",
+    "versions",
+    "created",
+)
 COSTS = ("device", "seconds", "parameters", "created")  # what a frame shows of the provenance
 ARRAYS = (
     "histogram",

@@ -181,12 +181,12 @@ def execute(
     Raises:
         UnknownNameError, DataError, MeshError, TrainingError: each says what to change.
     """
-    from bench3dmm.results import load_result, result_path
+    from bench3dmm.results import result_path
 
     check_names(run)
     path = result_path(run, results_dir)
     if path.exists() and not force:
-        return load_result(path)
+        return _stored(path, dataset)
     if dataset is not None and dataset.name != run.dataset:
         raise DataError(f"the run is of dataset {run.dataset!r}, the dataset given is {dataset.name!r}")
 
@@ -198,10 +198,24 @@ def execute(
 
         dataset = load_dataset(run.dataset, progress=progress)
     partial = path.parent / ".partial" / run.run_id
-    if force:
+    if force:  # a forced run that is killed goes on without force: nothing of the old result may be taken for it
+        path.unlink(missing_ok=True)
         shutil.rmtree(partial, ignore_errors=True)
     result = _train_and_evaluate(run, dataset, torch_device, path, partial / "checkpoint.safetensors", progress)
     shutil.rmtree(partial, ignore_errors=True)
+    return result
+
+
+def _stored(path: Path, dataset: Dataset | None) -> Result:
+    """The stored result, if it was measured on the data that its name stands for today."""
+    from bench3dmm.data import recipe_sha256
+    from bench3dmm.results import load_result
+
+    result = load_result(path)
+    made_from = result.provenance["dataset_recipe_sha256"]
+    today = dataset.card.get("recipe_sha256") if dataset else recipe_sha256(result.run.dataset)
+    if made_from != today:
+        raise DataError(f"{path}: measured on another version of {result.run.dataset}; run it again with --force")
     return result
 
 
@@ -230,6 +244,7 @@ def _train_and_evaluate(
     parameters = sum(p.numel() for p in model.parameters())
     hashes = {
         "dataset_sha256": dataset.sha256,
+        "dataset_recipe_sha256": dataset.card.get("recipe_sha256"),
         "split_sha256": split.sha256,
         "hierarchy_sha256": hierarchy.sha256,
     }

@@ -68,7 +68,9 @@ def fake_result(scans, seed=0, **changes):
         "histogram_edges": np.append(np.linspace(0, 10, 1001), np.inf),
         "loss": np.array([0.5, 0.4, 0.3]),
     }
-    return SimpleNamespace(run=SimpleNamespace(**{**run, **changes}), arrays=arrays)
+    return SimpleNamespace(
+        provenance={"dataset_recipe_sha256": None}, run=SimpleNamespace(**{**run, **changes}), arrays=arrays
+    )
 
 
 def texts(figure) -> str:

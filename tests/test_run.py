@@ -163,6 +163,25 @@ def test_stored_run_is_not_trained_again_unless_forced(tmp_path, spheres, monkey
     assert result_path(PCA, tmp_path).stat().st_mtime_ns > created
 
 
+def test_a_result_of_another_version_of_the_data_is_refused(tmp_path, spheres):
+    execute(PCA, tmp_path, "cpu", progress=False, dataset=spheres)
+    changed = dataclasses.replace(spheres, card={"recipe_sha256": "another"})
+    with pytest.raises(DataError, match="another version of sphere; run it again with --force"):
+        execute(PCA, tmp_path, "cpu", progress=False, dataset=changed)
+
+
+def test_a_killed_forced_run_leaves_no_old_result(tmp_path, spheres, monkeypatch):
+    execute(PCA, tmp_path, "cpu", progress=False, dataset=spheres)
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bench3dmm.train.fit", stop)
+    with pytest.raises(KeyboardInterrupt):
+        execute(PCA, tmp_path, "cpu", force=True, progress=False, dataset=spheres)
+    assert not result_path(PCA, tmp_path).exists()
+
+
 def test_pca_of_low_rank_data_is_exact(tmp_path, spheres):
     """6 identity and 6 expression modes: 12 components leave nothing but rounding."""
     result = execute(Run(dataset="sphere", model="pca", latent=12), tmp_path, "cpu", progress=False, dataset=spheres)

@@ -31,6 +31,13 @@ def variant_names() -> list[str]:
     return variants()
 
 
+def recipe_sha256(name: str) -> str | None:
+    """What an embedded set is made from, without making it; None for any other set."""
+    from bench3dmm.data.makehuman import SETS, recipe
+
+    return recipe(name).sha256 if name.partition("@")[0] in SETS and name not in _registered else None
+
+
 def load_dataset(name: str, *, progress: bool = True) -> Dataset:
     """Load a dataset, generating it first if it is embedded and not in the cache yet.
 
