@@ -266,8 +266,8 @@ def main() -> None:
         _fail(error, EXIT_USAGE)
     except Bench3dmmError as error:
         _fail(error, EXIT_FAILED)
-    except KeyboardInterrupt:
-        _fail("interrupted; the same command goes on from the last checkpoint", 130)
+    except OSError as error:  # a full disk, a folder that cannot be written
+        _fail(error, EXIT_FAILED)
 
 
 def _fail(message: object, code: int) -> None:

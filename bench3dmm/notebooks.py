@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 from bench3dmm.errors import Bench3dmmError, UnknownNameError
 from bench3dmm.storage import write_text
@@ -38,7 +39,7 @@ def run_notebook(
         UnknownNameError: a parameter the notebook does not have (papermill itself would only warn).
         NotebookError: no such notebook, papermill is not installed, or a cell failed.
     """
-    papermill, failure = _import_papermill()
+    papermill, failures = _import_papermill()
     path, output = Path(path).resolve(), Path(output).resolve()
     if not path.is_file():
         raise NotebookError(f"{path}: no such notebook; the project's are in {FOLDER}")
@@ -59,7 +60,11 @@ def run_notebook(
             stdout_file=sys.stdout if progress else None,
             stderr_file=sys.stderr if progress else None,
         )
-    except failure as error:
+    except failures.DeadKernelError as error:
+        raise NotebookError(
+            f"{path.name}: its kernel died ({error}); too little memory, or a broken GL driver"
+        ) from error
+    except failures.PapermillExecutionError as error:
         raise NotebookError(
             f"{path.name}, cell {error.cell_index}: {error.ename}: {error.evalue}\n"
             f"The notebook up to that cell, with the traceback: {output}"
@@ -111,9 +116,11 @@ def web_page(notebook: str | Path) -> str:
 
 
 def _import_papermill():
+    """papermill, and a namespace with what its runs can raise."""
     try:
         import papermill
+        from nbclient.exceptions import DeadKernelError
         from papermill.exceptions import PapermillExecutionError
     except ImportError as error:
         raise NotebookError("papermill is not installed: pip install 'bench3dmm[notebooks]'") from error
-    return papermill, PapermillExecutionError
+    return papermill, SimpleNamespace(DeadKernelError=DeadKernelError, PapermillExecutionError=PapermillExecutionError)

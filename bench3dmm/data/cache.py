@@ -18,7 +18,7 @@ from bench3dmm.data.makehuman import Recipe, generate, recipe
 from bench3dmm.data.paper_counts import TABLE1, TABLE2
 from bench3dmm.errors import DataError
 from bench3dmm.mesh.template import Template
-from bench3dmm.storage import cache_dir, read_npz, write_json, write_npz, write_text
+from bench3dmm.storage import cache_dir, read_npz, umask, write_json, write_npz, write_text
 
 
 def folder_of(made: Recipe) -> Path:
@@ -42,7 +42,7 @@ def _read(folder: Path, name: str) -> Dataset:
         arrays = read_npz(folder / "template.npz")
         if vertices.shape != tuple(card["shape"]) or len(samples) != len(vertices):
             raise ValueError(f"shape {vertices.shape} with {len(samples)} samples, not {card['shape']}")
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # whatever a cut or overwritten file makes the readers raise
         raise DataError(f"{folder}: damaged dataset ({error}); delete the folder and it is generated again") from None
     template = Template(arrays["vertices"], arrays["faces"], arrays["landmarks"], name=card["recipe"]["base"])
     return Dataset(name, template, vertices, samples, card["sha256"], card)
@@ -82,6 +82,7 @@ def _generate_into(folder: Path, made: Recipe, progress: bool) -> None:
         arrays = {"vertices": template.vertices, "faces": template.faces, "landmarks": template.landmarks}
         write_npz(aside / "template.npz", arrays)
         write_json(aside / "card.json", card)
+        aside.chmod(0o777 & ~umask())  # mkdtemp makes private folders
         try:
             aside.rename(folder)
         except OSError:  # another process was faster with the same recipe

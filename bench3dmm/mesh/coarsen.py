@@ -202,6 +202,8 @@ def build_hierarchy(
             warnings.warn(f"{error} — building the cached hierarchy again", stacklevel=2)
     hierarchy = _build(template, factors, reference)
     if cache:
+        for level in range(len(factors)):
+            hierarchy.spirals(level)  # the published ones, so that they are cached too
         hierarchy.save(path)
     return hierarchy
 
