@@ -12,7 +12,7 @@ import pytest
 from mesh_shapes import icosphere
 
 from bench3dmm.data.dataset import Dataset
-from bench3dmm.mesh.coarsen import build_hierarchy
+from bench3dmm.mesh.coarsen import Hierarchy, build_hierarchy
 from bench3dmm.mesh.template import Template
 from bench3dmm.storage import CACHE_VARIABLE, hash_arrays
 
@@ -42,7 +42,7 @@ def fake_hierarchy(sizes, lengths, seed=0):
         index[-1][kept[-1]] = np.stack([np.arange(coarse)] * 3, 1)
         weight[-1][kept[-1]] = (1, 0, 0)
     levels = tuple(SimpleNamespace(vertices=np.zeros((n, 3))) for n in sizes)
-    return SimpleNamespace(
+    fake = SimpleNamespace(
         levels=levels,
         kept=tuple(kept),
         up_index=tuple(index),
@@ -50,6 +50,9 @@ def fake_hierarchy(sizes, lengths, seed=0):
         spirals=spirals,
         sha256=f"fake-{seed}-{sizes}",
     )
+    fake.sizes = tuple(sizes)
+    fake.upsampling = lambda level: Hierarchy.upsampling(fake, level)
+    return fake
 
 
 @pytest.fixture

@@ -139,7 +139,7 @@ def test_clean_differs_from_the_set_by_the_published_noise_alone():
     expected = np.hypot(made.smooth_noise_mm, made.white_noise_mm)
     full = scale[:, 0] == 1
     assert np.std((noisy - clean)[:, full]) == pytest.approx(expected, rel=0.05)
-    assert np.abs(np.mean(noisy - clean)) < 0.02 * expected * 10
+    assert np.abs(np.mean(noisy - clean)) < 0.01  # mm; chance alone gives about 0.002
 
 
 def test_a_loaded_set_is_complete_and_damage_is_named(tmp_path, monkeypatch):

@@ -43,14 +43,6 @@ def spiral_matrices(spirals: np.ndarray, *, dummy: bool = False) -> list[sp.csr_
     return matrices
 
 
-def upsampling_matrix(index: np.ndarray, weight: np.ndarray, n_coarse: int) -> sp.csr_matrix:
-    """U (V_fine, V_coarse) from three coarse vertices and their barycentric weights a row."""
-    rows = np.repeat(np.arange(len(index)), index.shape[1])
-    matrix = sp.csr_matrix((weight.ravel(), (rows, index.ravel())), shape=(len(index), n_coarse))
-    matrix.eliminate_zeros()
-    return matrix
-
-
 class _SparseMap(nn.Module):
     """A constant sparse matrix and its transpose, applied to the rows of a dense matrix.
 

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from bench3dmm.models import register
-from bench3dmm.models.layers import SpiralConv, spiral_matrices, upsampling_matrix
+from bench3dmm.models.layers import SpiralConv, spiral_matrices
 
 if TYPE_CHECKING:
     from bench3dmm.mesh.coarsen import Hierarchy
@@ -89,7 +89,7 @@ class Neural3DMM(nn.Module):
         self.decoder_convs = nn.ModuleList()
         for i, level in enumerate(reversed(range(depth))):
             first, last = i == 0, level == 0 and preset.final is None
-            up = upsampling_matrix(hierarchy.up_index[level], hierarchy.up_weight[level], sizes[level + 1])
+            up = hierarchy.upsampling(level)
             if first:
                 up = sp.block_diag([up, [[1.0]]], format="csr")
             matrices = [matrix @ up for matrix in spiral_matrices(spirals[level], dummy=first)]
