@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 def l1(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Mean absolute difference over meshes, vertices and coordinates (the paper, section 3.3)."""
-    return (prediction - target).abs().mean()
+    import torch
+
+    # The mean as a norm: one pass fewer, and a gradient that keeps the layout of the prediction.
+    return torch.linalg.vector_norm(prediction - target, ord=1) / target.numel()
 
 
 LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {"l1": l1}

@@ -17,6 +17,8 @@ from safetensors.torch import save
 from torch import nn
 
 from bench3dmm.errors import TrainingError
+from bench3dmm.parallel import Workers, keep_freed_memory
+from bench3dmm.step import SHARE, GraphedStep, ThreadedStep, make_optimizer, set_learning_rate
 from bench3dmm.storage import write_atomically
 
 CHUNK = 256  # meshes handled at a time
@@ -111,26 +113,30 @@ def fit(
         model.fit_closed_form(meshes)
         return [], time.perf_counter() - started
 
-    optimizer = torch.optim.Adam(
-        model.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
-    )
+    keep_freed_memory()
+    optimizer = make_optimizer(model, schedule, meshes.device)
     losses, before = _resume(checkpoint, fingerprint, model, optimizer, schedule) if checkpoint else ([], 0.0)
     shown = _Progress(label, schedule.epochs, len(losses), progress)
     model.train()
-    for epoch in range(len(losses), schedule.epochs):
-        rate = schedule.learning_rate * schedule.decay**epoch
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        mean = _epoch(model, meshes, loss, optimizer, schedule.batch_size, epoch_order(len(meshes), seed, epoch))
-        if not math.isfinite(mean):
-            raise TrainingError(
-                f"the loss is {mean} after epoch {epoch + 1} of {schedule.epochs} at learning rate {rate:.2e}; "
-                "try a smaller --learning-rate"
-            )
-        losses.append(mean)
-        if checkpoint:
-            _save_checkpoint(checkpoint, fingerprint, model, optimizer, losses, before + time.perf_counter() - started)
-        shown.update(epoch + 1, mean)
+    with Workers(schedule.batch_size // SHARE) as workers:
+        if meshes.is_cuda:
+            step = GraphedStep(model, meshes, loss, optimizer, schedule.batch_size)
+        else:
+            step = ThreadedStep(model, meshes, loss, optimizer, workers)
+        for epoch in range(len(losses), schedule.epochs):
+            rate = schedule.learning_rate * schedule.decay**epoch
+            set_learning_rate(optimizer, rate)
+            mean = _epoch(step, epoch_order(len(meshes), seed, epoch).to(meshes.device), schedule.batch_size)
+            if not math.isfinite(mean):
+                raise TrainingError(
+                    f"the loss is {mean} after epoch {epoch + 1} of {schedule.epochs} at learning rate {rate:.2e}; "
+                    "try a smaller --learning-rate"
+                )
+            losses.append(mean)
+            if checkpoint:
+                seconds = before + time.perf_counter() - started
+                _save_checkpoint(checkpoint, fingerprint, model, optimizer, losses, seconds)
+            shown.update(epoch + 1, mean)
     shown.close()
     return losses, before + time.perf_counter() - started
 
@@ -141,18 +147,12 @@ def epoch_order(count: int, seed: int, epoch: int) -> torch.Tensor:
     return torch.randperm(count, generator=torch.Generator().manual_seed(int(state)))
 
 
-def _epoch(model, meshes, loss, optimizer, batch_size: int, order: torch.Tensor) -> float:
+def _epoch(step: ThreadedStep | GraphedStep, order: torch.Tensor, batch_size: int) -> float:
     """One pass; the loss is read back once, at the end."""
-    order = order.to(meshes.device)
-    total = torch.zeros((), device=meshes.device)
+    step.total.zero_()
     for rows in order.split(batch_size):
-        batch = meshes[rows]
-        optimizer.zero_grad()
-        value = loss(model(batch), batch)
-        value.backward()
-        optimizer.step()
-        total += value.detach() * len(rows)
-    return total.item() / len(order)
+        step(rows)
+    return step.total.item() / len(order)
 
 
 # --- checkpoints ------------------------------------------------------------------------------------------------

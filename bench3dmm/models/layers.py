@@ -1,4 +1,4 @@
-"""Spiral convolutions on a fixed mesh, in vertex-major layout.
+"""Spiral convolutions on a fixed mesh, with the work that is really needed.
 
 Feature maps are ``[V, B, C]`` (vertex, mesh of the batch, channel): what is gathered for one vertex is then one
 contiguous block of ``B * C`` numbers, and every mesh of the batch shares the index lists.
@@ -9,6 +9,9 @@ A spiral convolution with weights ``W_l``, one (C_in, C_out) matrix for each of 
 where the sparse matrix ``A_l`` (V_out, V_in) picks the l-th vertex of each spiral. Up- and downsampling only act
 on vertices, so they are folded into ``A_l``; a padded step is an empty row. Because ``A_l`` acts on vertices
 and ``W_l`` on channels, either may go first; `SpiralConv` takes the cheaper order.
+
+A map with fewer than `NARROW` channels (the coordinates) lies in memory as ``[V, C, B]`` under the same logical
+shape: a row for a vertex and channel, with the batch innermost, keeps all L steps one wide matrix product.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.autograd.function import once_differentiable
+
+NARROW = 8
 
 
 def spiral_matrices(spirals: np.ndarray, *, dummy: bool = False) -> list[sp.csr_matrix]:
@@ -43,122 +48,228 @@ def spiral_matrices(spirals: np.ndarray, *, dummy: bool = False) -> list[sp.csr_
     return matrices
 
 
-class _SparseMap(nn.Module):
+class SparseMap(nn.Module):
     """A constant sparse matrix and its transpose, applied to the rows of a dense matrix.
 
     `embedding_bag` is a CSR product that is fast on CPU and without atomics (so repeatable) on GPUs.
     """
 
-    def __init__(self, matrix: sp.spmatrix) -> None:
+    def __init__(self, matrix: sp.spmatrix, *, transposed: bool = True) -> None:
         super().__init__()
-        self.shape = matrix.shape
-        for side, csr in (("", matrix.tocsr()), ("_t", matrix.T.tocsr())):
+        sides = {"": matrix.tocsr()} | ({"_t": matrix.T.tocsr()} if transposed else {})
+        for side, csr in sides.items():
             csr.sort_indices()
             # Weights that are all one are left out: a pure gather or sum of rows.
             weight = None if (csr.data == 1).all() else torch.from_numpy(csr.data).to(torch.get_default_dtype())
-            self.register_buffer(f"index{side}", torch.from_numpy(csr.indices.astype(np.int64)), persistent=False)
-            self.register_buffer(f"start{side}", torch.from_numpy(csr.indptr.astype(np.int64)), persistent=False)
+            self.register_buffer(f"index{side}", torch.from_numpy(csr.indices.astype(np.int32)), persistent=False)
+            self.register_buffer(f"start{side}", torch.from_numpy(csr.indptr.astype(np.int32)), persistent=False)
             self.register_buffer(f"weight{side}", weight, persistent=False)
 
     def apply_rows(self, x: torch.Tensor) -> torch.Tensor:
+        """(columns, n) -> (rows, n)"""
         return _rows_sum(x, self.index, self.start, self.weight)
 
     def apply_transposed(self, x: torch.Tensor) -> torch.Tensor:
+        """(rows, n) -> (columns, n)"""
         return _rows_sum(x, self.index_t, self.start_t, self.weight_t)
 
 
 def _rows_sum(x: torch.Tensor, index: torch.Tensor, start: torch.Tensor, weight: torch.Tensor | None):
-    return F.embedding_bag(index, x, start, mode="sum", per_sample_weights=weight, include_last_offset=True)
+    return torch.embedding_bag(x, index, start, False, 0, False, weight, True)[0]
 
 
-class _GatherThenMix(torch.autograd.Function):
-    """Gather the L spiral steps, then one GEMM a step: cheapest where vertices are dropped."""
+# --- the four orders -------------------------------------------------------------------------------------------
+# Each has `plan(matrices, c_in, c_out) -> SparseMap`, `forward(x, weight, bias, gather) -> (out, kept)` without
+# activation, and `backward(grad, kept, weight, gather, x_shape, needs_x) -> (grad_x or None, grad_weight)`.
+# weight is the published (C_out, L * C_in), step-major.
+
+
+def _by_step(weight: torch.Tensor, c_in: int) -> torch.Tensor:
+    """(C_out, L * C_in) -> (L, C_in, C_out), a view."""
+    return weight.view(len(weight), -1, c_in).permute(1, 2, 0)
+
+
+class _GatherThenMix:
+    """Gather the L steps, then add up L matrix products: where vertices are dropped."""
 
     @staticmethod
-    def forward(ctx, x, weight, bias, gather: _SparseMap):
-        n_batch, c_in = x.shape[1:]
-        length, _, c_out = weight.shape
-        steps = gather.apply_rows(x.reshape(len(x), -1)).view(length, -1, c_in)  # [L, V_out * B, C_in]
-        out = bias.repeat(steps.shape[1] // n_batch, n_batch, 1)
-        flat_out = out.view(-1, c_out)
-        for step, matrix in zip(steps, weight, strict=True):
-            flat_out.addmm_(step, matrix)
-        ctx.save_for_backward(steps, weight)
-        ctx.gather, ctx.shape = gather, x.shape
+    def plan(matrices: Sequence[sp.spmatrix], c_in: int, c_out: int) -> SparseMap:
+        return SparseMap(sp.vstack(matrices, format="csr"))
+
+    @staticmethod
+    def forward(x, weight, bias, gather):
+        _, n_batch, c_in = x.shape
+        by_step = _by_step(weight, c_in)
+        steps = gather.apply_rows(x.reshape(len(x), -1)).view(len(by_step), -1, c_in)  # [L, V_out * B, C_in]
+        return torch.addbmm(bias, steps, by_step).view(-1, n_batch, len(weight)), steps
+
+    @staticmethod
+    def backward(grad, steps, weight, gather, x_shape, needs_x):
+        _, n_batch, c_out = grad.shape
+        length, _, c_in = steps.shape
+        by_step = grad.reshape(1, -1, c_out).expand(length, -1, -1)
+        grad_weight = torch.bmm(steps.transpose(1, 2), by_step).permute(2, 0, 1).reshape(weight.shape)
+        if not needs_x:
+            return None, grad_weight
+        grad_steps = torch.bmm(by_step, _by_step(weight, c_in).transpose(1, 2))
+        grad_x = gather.apply_transposed(grad_steps.view(-1, n_batch * c_in))
+        return grad_x.view(x_shape), grad_weight
+
+
+class _GatherThenMixNarrow:
+    """The same from few channels: all steps in one matrix product with L * C_in columns."""
+
+    @staticmethod
+    def plan(matrices: Sequence[sp.spmatrix], c_in: int, c_out: int) -> SparseMap:
+        # Row (l, c, v) reads row (u, c).
+        blocks = [sp.kron(matrix, np.eye(1, c_in, c), format="csr") for matrix in matrices for c in range(c_in)]
+        return SparseMap(sp.vstack(blocks, format="csr"))
+
+    @staticmethod
+    def forward(x, weight, bias, gather):
+        _, n_batch, _ = x.shape
+        rows = x.transpose(1, 2).contiguous().view(-1, n_batch)
+        steps = gather.apply_rows(rows).view(weight.shape[1], -1)  # [L * C_in, V_out * B]
+        return torch.addmm(bias, steps.t(), weight.t()).view(-1, n_batch, len(weight)), steps
+
+    @staticmethod
+    def backward(grad, steps, weight, gather, x_shape, needs_x):
+        _, n_batch, c_out = grad.shape
+        flat = grad.reshape(-1, c_out)
+        grad_weight = (steps @ flat).t()
+        if not needs_x:
+            return None, grad_weight
+        grad_rows = gather.apply_transposed((weight.t() @ flat.t()).view(-1, n_batch))
+        v_in, _, c_in = x_shape
+        return grad_rows.view(v_in, c_in, n_batch).transpose(1, 2), grad_weight
+
+
+class _MixThenGather:
+    """Mix channels on the coarse vertices, then one sparse product that gathers, upsamples and sums."""
+
+    @staticmethod
+    def plan(matrices: Sequence[sp.spmatrix], c_in: int, c_out: int) -> SparseMap:
+        return SparseMap(sp.hstack(matrices, format="csr"))
+
+    @staticmethod
+    def forward(x, weight, bias, gather):
+        _, n_batch, c_in = x.shape
+        flat, by_step = x.reshape(-1, c_in), _by_step(weight, c_in)
+        mixed = torch.bmm(flat.expand(len(by_step), -1, -1), by_step)  # [L, V_in * B, C_out]
+        out = gather.apply_rows(mixed.view(-1, n_batch * len(weight)))
+        return out.view(-1, n_batch, len(weight)).add_(bias), flat
+
+    @staticmethod
+    def backward(grad, flat, weight, gather, x_shape, needs_x):
+        c_out = grad.shape[2]
+        by_step = _by_step(weight, flat.shape[1])
+        grad_mixed = gather.apply_transposed(grad.reshape(len(grad), -1)).view(len(by_step), -1, c_out)
+        grad_weight = torch.bmm(flat.t().expand(len(by_step), -1, -1), grad_mixed)
+        grad_weight = grad_weight.permute(2, 0, 1).reshape(weight.shape)
+        if not needs_x:
+            return None, grad_weight
+        grad_x = torch.addbmm(flat.new_zeros(1), grad_mixed, by_step.transpose(1, 2), beta=0)
+        return grad_x.view(x_shape), grad_weight
+
+
+class _MixThenGatherNarrow:
+    """The same to few channels: one matrix product with L * C_out rows."""
+
+    @staticmethod
+    def plan(matrices: Sequence[sp.spmatrix], c_in: int, c_out: int) -> SparseMap:
+        # Row (v, c) sums rows (c, l, u).
+        steps = sp.hstack(matrices, format="csr")
+        rows = sp.block_diag([steps] * c_out, format="csr")
+        return SparseMap(rows[np.arange(rows.shape[0]).reshape(c_out, -1).T.ravel()])
+
+    @staticmethod
+    def forward(x, weight, bias, gather):
+        _, n_batch, c_in = x.shape
+        flat = x.reshape(-1, c_in)
+        mixed = weight.view(-1, c_in) @ flat.t()  # [C_out * L, V_in * B]
+        out = gather.apply_rows(mixed.view(-1, n_batch)).view(-1, len(weight), n_batch)
+        return out.add_(bias[:, None]).transpose(1, 2), flat
+
+    @staticmethod
+    def backward(grad, flat, weight, gather, x_shape, needs_x):
+        n_batch = grad.shape[1]
+        grad_rows = grad.transpose(1, 2).contiguous().view(-1, n_batch)
+        grad_mixed = gather.apply_transposed(grad_rows).view(-1, len(flat))
+        grad_weight = (grad_mixed @ flat).view(weight.shape)
+        if not needs_x:
+            return None, grad_weight
+        return (grad_mixed.t() @ weight.view(-1, x_shape[2])).view(x_shape), grad_weight
+
+
+class _RowTable(nn.Module):
+    """The rows that a matrix of ones picks; an empty row picks the one after the last."""
+
+    def __init__(self, matrix: sp.csr_matrix) -> None:
+        super().__init__()
+        index = np.full(matrix.shape[0], matrix.shape[1])
+        index[np.diff(matrix.indptr) > 0] = matrix.indices
+        self.register_buffer("index", torch.from_numpy(index), persistent=False)
+
+
+class _GatherThenMixSingle:
+    """The same for one mesh, without gradient: a spiral's steps lie side by side, so one matrix product mixes all."""
+
+    @staticmethod
+    def plan(matrices: Sequence[sp.spmatrix], c_in: int, c_out: int) -> _RowTable:
+        rows = sp.vstack(matrices, format="csr")
+        return _RowTable(rows[np.arange(rows.shape[0]).reshape(len(matrices), -1).T.ravel()])
+
+    @staticmethod
+    def forward(x, weight, bias, table):
+        padded = F.pad(x.reshape(len(x), -1), (0, 0, 0, 1))
+        steps = padded.index_select(0, table.index).view(-1, weight.shape[1])  # [V_out, L * C_in]
+        return torch.addmm(bias, steps, weight.t()).unsqueeze(1), None
+
+
+class _MixThenGatherSingle:
+    """The same for one mesh, without gradient."""
+
+    @staticmethod
+    def plan(matrices: Sequence[sp.spmatrix], c_in: int, c_out: int) -> SparseMap:
+        columns = sp.hstack(matrices, format="csc")
+        order = np.arange(columns.shape[1]).reshape(len(matrices), -1).T.ravel()
+        return SparseMap(columns[:, order], transposed=False)
+
+    @staticmethod
+    def forward(x, weight, bias, gather):
+        c_in = x.shape[2]
+        wide = weight.view(len(weight), -1, c_in).transpose(0, 1).reshape(-1, c_in)
+        mixed = x.reshape(-1, c_in) @ wide.t()  # [V_in, L * C_out]
+        return gather.apply_rows(mixed.view(-1, len(weight))).add_(bias).unsqueeze(1), None
+
+
+class _Convolution(torch.autograd.Function):
+    """One of the orders, with ELU or nothing after it."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, order, gather: SparseMap, elu: bool):
+        out, kept = order.forward(x, weight, bias, gather)
+        if elu:
+            elu_(out)
+        ctx.save_for_backward(kept, weight, out if elu else None)
+        ctx.order, ctx.gather, ctx.shape = order, gather, x.shape
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):
-        steps, weight = ctx.saved_tensors
-        grad = grad.reshape(-1, grad.shape[-1])  # [V_out * B, C_out]
-        grad_weight = torch.stack([step.T @ grad for step in steps])
-        grad_x = None
-        if ctx.needs_input_grad[0]:
-            grad_steps = torch.empty_like(steps)
-            for out, matrix in zip(grad_steps, weight, strict=True):
-                torch.mm(grad, matrix.T, out=out)
-            n_batch, c_in = ctx.shape[1:]
-            grad_x = ctx.gather.apply_transposed(grad_steps.view(-1, n_batch * c_in)).view(ctx.shape)
-        return grad_x, grad_weight, grad.sum(0), None
+        kept, weight, out = ctx.saved_tensors
+        if out is not None:
+            grad = torch.ops.aten.elu_backward(grad, 1.0, 1.0, 1.0, True, out)
+        grad_x, grad_weight = ctx.order.backward(grad, kept, weight, ctx.gather, ctx.shape, ctx.needs_input_grad[0])
+        return grad_x, grad_weight, grad.sum((0, 1)), None, None, None
 
 
-NARROW = 8  # below so many output channels, one wide GEMM and a transposed copy beat one narrow GEMM a step
-
-
-def _mix(flat: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """flat (N, C_in), weight (L, C_in, C_out) -> the L products (L, N, C_out)."""
-    length, c_in, c_out = weight.shape
-    if c_out < NARROW:
-        wide = flat @ weight.transpose(0, 1).reshape(c_in, -1)
-        return wide.view(-1, length, c_out).transpose(0, 1).contiguous()
-    mixed = flat.new_empty(length, len(flat), c_out)
-    for out, matrix in zip(mixed, weight, strict=True):
-        torch.mm(flat, matrix, out=out)
-    return mixed
-
-
-def _mix_backward(
-    grad: torch.Tensor, flat: torch.Tensor, weight: torch.Tensor, needs_flat: bool
-) -> tuple[torch.Tensor | None, torch.Tensor]:
-    """Gradients of `_mix` for flat (None if not needed) and weight, from grad (L, N, C_out)."""
-    length, c_in, c_out = weight.shape
-    if c_out < NARROW:
-        wide = grad.transpose(0, 1).reshape(len(flat), -1)
-        grad_weight = (flat.T @ wide).view(c_in, length, c_out).transpose(0, 1)
-        return (wide @ weight.transpose(1, 2).reshape(-1, c_in) if needs_flat else None), grad_weight
-    grad_weight = torch.stack([flat.T @ step for step in grad])
-    if not needs_flat:
-        return None, grad_weight
-    grad_flat = torch.zeros_like(flat)
-    for step, matrix in zip(grad, weight, strict=True):
-        grad_flat.addmm_(step, matrix.T)
-    return grad_flat, grad_weight
-
-
-class _MixThenGather(torch.autograd.Function):
-    """Mix channels on the coarse vertices, then one sparse product that gathers, upsamples and sums."""
-
-    @staticmethod
-    def forward(ctx, x, weight, bias, gather: _SparseMap):
-        n_batch, c_in = x.shape[1:]
-        c_out = weight.shape[2]
-        flat = x.reshape(-1, c_in)  # [V_in * B, C_in]
-        mixed = _mix(flat, weight)
-        ctx.save_for_backward(flat, weight)
-        ctx.gather, ctx.shape = gather, x.shape
-        out = gather.apply_rows(mixed.view(-1, n_batch * c_out)).view(-1, n_batch, c_out)
-        return out + bias
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad):
-        flat, weight = ctx.saved_tensors
-        grad = grad.contiguous()
-        grad_mixed = ctx.gather.apply_transposed(grad.view(len(grad), -1)).view(len(weight), len(flat), -1)
-        grad_flat, grad_weight = _mix_backward(grad_mixed, flat, weight, ctx.needs_input_grad[0])
-        grad_x = None if grad_flat is None else grad_flat.view(ctx.shape)
-        return grad_x, grad_weight, grad.sum((0, 1)), None
+def elu_(x: torch.Tensor) -> torch.Tensor:
+    """ELU in place. On large maps on CPU as max(x, exp(min(x, 0)) - 1): to rounding the same, faster than expm1."""
+    if x.is_cuda or x.numel() < 32768:
+        return F.elu(x, inplace=True)
+    return torch.maximum(x, x.clamp(max=0).exp_().sub_(1), out=x)
 
 
 class SpiralConv(nn.Module):
@@ -179,12 +290,23 @@ class SpiralConv(nn.Module):
         self.elu = elu
         self.linear = nn.Linear(len(matrices) * c_in, c_out)
         self.mix_first = v_in < v_out or (v_in == v_out and c_out < c_in)
-        self.gather = _SparseMap((sp.hstack if self.mix_first else sp.vstack)(matrices, format="csr"))
+        if self.mix_first:
+            wide, narrow, single = _MixThenGather, _MixThenGatherNarrow, _MixThenGatherSingle
+        else:
+            wide, narrow, single = _GatherThenMix, _GatherThenMixNarrow, _GatherThenMixSingle
+        few_channels = (c_out if self.mix_first else c_in) < NARROW
+        self.batch_order, self.single_order = narrow if few_channels else wide, single
+        self.batch_gather, self.single_gather = (
+            order.plan(matrices, c_in, c_out) for order in (self.batch_order, self.single_order)
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[V_in, B, C_in] -> [V_out, B, C_out]"""
-        c_in = x.shape[-1]
-        weight = self.linear.weight.view(self.linear.out_features, -1, c_in).permute(1, 2, 0)
-        convolve = _MixThenGather if self.mix_first else _GatherThenMix
-        out = convolve.apply(x, weight.contiguous(), self.linear.bias, self.gather)
-        return F.elu(out, inplace=True) if self.elu else out
+        weight, bias = self.linear.weight, self.linear.bias
+        if torch.is_grad_enabled():
+            return _Convolution.apply(x, weight, bias, self.batch_order, self.batch_gather, self.elu)
+        if x.shape[1] == 1:
+            out, _ = self.single_order.forward(x, weight, bias, self.single_gather)
+        else:
+            out, _ = self.batch_order.forward(x, weight, bias, self.batch_gather)
+        return elu_(out) if self.elu else out

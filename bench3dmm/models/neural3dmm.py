@@ -65,6 +65,8 @@ class Neural3DMM(nn.Module):
         preset: channels and spirals.
     """
 
+    batch_innermost = True  # in the memory of the meshes it is given; others are copied
+
     def __init__(self, hierarchy: Hierarchy, latent: int, preset: _Preset) -> None:
         super().__init__()
         depth = len(preset.encoder)
@@ -100,7 +102,7 @@ class Neural3DMM(nn.Module):
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Normalised meshes (B, V, 3) -> codes (B, d)."""
-        x = x.transpose(0, 1).contiguous()
+        x = _vertex_major(x)
         for conv in self.encoder_convs:
             x = conv(x)
         flat = x.transpose(0, 1).reshape(x.shape[1], -1)
@@ -116,6 +118,12 @@ class Neural3DMM(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.decode(self.encode(x))
+
+
+def _vertex_major(x: torch.Tensor) -> torch.Tensor:
+    """(B, V, 3) -> [V, B, 3], in memory [V, 3, B] as narrow maps are."""
+    rows = x.flatten(1).t().contiguous()
+    return rows.view(-1, x.shape[2], len(x)).transpose(1, 2)
 
 
 @register("neural3dmm", presets=tuple(PRESETS))

@@ -1,0 +1,65 @@
+"""Work dealt out to threads, each with its share of the cores.
+
+Torch's own threads meet at the end of every operation. On layers that take tens of microseconds they spend more time
+waiting for each other than computing, and where another process wants one of the cores, far more. A whole share of
+a batch a thread needs one meeting a step.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import torch
+
+
+class Workers:
+    """Up to ``most`` threads, and no more than torch uses; a context manager.
+
+    Inside, torch has one thread an operation (or cores / workers, where there are more cores than workers).
+    """
+
+    def __init__(self, most: int) -> None:
+        self.cores = torch.get_num_threads()
+        self.count = max(1, min(self.cores, most))
+        self.pool: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> Workers:
+        if self.count > 1:
+            # The setting is partly global, partly of each thread.
+            each = self.cores // self.count
+            torch.set_num_threads(each)
+            self.pool = ThreadPoolExecutor(self.count, "bench3dmm", torch.set_num_threads, (each,))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.pool:
+            self.pool.shutdown()
+            self.pool = None
+            torch.set_num_threads(self.cores)
+
+    def map(self, function: Callable[..., Any], items: Iterable[Any]) -> list[Any]:
+        """The function's values, in the order of the items."""
+        return list((self.pool.map if self.pool else map)(function, items))
+
+
+@functools.cache
+def keep_freed_memory() -> bool:
+    """Have the C library keep freed memory for the next step instead of handing it back to the system.
+
+    A training step frees and allocates the same megabytes again and again; fetching them from the system each time
+    (a page fault every 4 KB) took a third of a step. Only where the C library is glibc; returns whether it is.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return False
+    trim_threshold, top_pad, mmap_threshold, arena_max = -1, -2, -3, -8
+    settings = ((mmap_threshold, 32 << 20), (trim_threshold, 2**31 - 1), (top_pad, 64 << 20), (arena_max, 1))
+    return all(mallopt(option, value) for option, value in settings)
