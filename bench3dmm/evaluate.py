@@ -8,9 +8,11 @@ import torch
 from torch import nn
 
 from bench3dmm.errors import TrainingError
+from bench3dmm.parallel import Workers, keep_freed_memory
+from bench3dmm.step import arrange
 from bench3dmm.train import Normaliser
 
-BATCH = 64
+BATCH = {"cpu": 16, "cuda": 256}
 HISTOGRAM_MM = 10.0
 HISTOGRAM_BINS = 1000
 RECONSTRUCTIONS = 6
@@ -43,14 +45,21 @@ def evaluate(
     errors = np.empty((len(rows), vertices.shape[1]), dtype=np.float32)
     shown = even_positions(len(rows), RECONSTRUCTIONS)
     offsets = np.empty((len(shown), *vertices.shape[1:]), dtype=np.float16)
-    with torch.inference_mode():
-        for start in range(0, len(rows), BATCH):
-            meshes = np.asarray(vertices[rows[start : start + BATCH]])
-            normalised = torch.from_numpy(normaliser.apply(meshes)).to(device)
-            offset = normaliser.invert(model(normalised).cpu().numpy()) - meshes
-            errors[start : start + len(meshes)] = np.linalg.norm(offset, axis=2)
-            for place in np.flatnonzero((shown >= start) & (shown < start + len(meshes))):
-                offsets[place] = offset[shown[place] - start]
+
+    def measure(start: int) -> None:
+        meshes = np.asarray(vertices[rows[start : start + batch]])
+        with torch.inference_mode():  # a thread's own setting
+            normalised = arrange(model, torch.from_numpy(normaliser.apply(meshes)).to(device))
+            reconstruction = model(normalised).cpu().numpy()
+        offset = normaliser.invert(reconstruction) - meshes
+        errors[start : start + len(meshes)] = np.sqrt(np.einsum("mvc,mvc->mv", offset, offset))
+        for place in np.flatnonzero((shown >= start) & (shown < start + len(meshes))):
+            offsets[place] = offset[shown[place] - start]
+
+    batch = BATCH[device.type]
+    keep_freed_memory()
+    with Workers(1 if device.type == "cuda" else len(rows) // batch) as workers:
+        workers.map(measure, range(0, len(rows), batch))
 
     if not np.isfinite(errors).all():
         bad = rows[~np.isfinite(errors).all(axis=1)][0]
