@@ -48,6 +48,13 @@ _EXAMPLES = (
 )
 
 
+_BENCH_EXAMPLES = (
+    "[bold]Examples[/bold]\n\n"
+    "  bench3dmm bench compare layers --rounds 5     two minutes\n\n"
+    "  bench3dmm bench --output-dir my-machine       everything"
+)
+
+
 @app.command(help=_RUN_HELP, epilog=_EXAMPLES)
 def run(
     dataset: Annotated[str, typer.Option(help="Dataset, or a variant of it as NAME@VARIANT.")],
@@ -180,6 +187,37 @@ def run_all_notebooks(
         typer.echo(f"  {path}   (the notebook)")
     typer.echo(f"  {output_dir.resolve() / 'figures'}   (PNG and PDF)")
     typer.echo(f"  {results_dir.resolve()}   (numbers, with their provenance)")
+
+
+@app.command("bench", epilog=_BENCH_EXAMPLES)
+def bench(
+    sections: Annotated[
+        list[str] | None, typer.Argument(help="compare, layers, scaling, together, around; all of them if none.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:INDEX.")] = "auto",
+    rounds: Annotated[int, typer.Option(min=3, help="Of the comparison; each side is timed in turns.")] = 12,
+    output_dir: Annotated[Path, typer.Option(help="For bench.json and the pictures.")] = Path("output/bench"),
+) -> None:
+    """Measure speed and memory: against the published formulation, and against what this machine can do.
+
+    compare: training step and forward pass, timed in turns in one run. layers: each layer beside its floor.
+    scaling: time and memory over vertices (1,000 to 100,000), batch and latent size. together: several trainings at
+    once. around: start-up, hierarchy, evaluation. All take about ten minutes on two cores; the first time, the
+    hierarchies of large meshes are built.
+    """
+    from bench3dmm.bench import SECTIONS, run_bench, save_bench
+    from bench3dmm.bench.report import tables
+
+    record = run_bench(sections or SECTIONS, device, rounds)
+    for title, columns, rows in tables(record):
+        table = _table(*columns)
+        for row in rows:
+            table.add_row(*row)
+        typer.echo(f"\n{title}")
+        _print(table)
+    typer.echo("")
+    for path in save_bench(record, output_dir):
+        typer.echo(str(path))
 
 
 def _datasets() -> list[tuple[str, str]]:

@@ -60,7 +60,9 @@ def gradients(
 ) -> tuple[torch.Tensor, tuple[torch.Tensor | None, ...]]:
     """Loss and gradients of all parameters, both times ``weight``; None for a parameter that takes no part."""
     value = loss(model(batch), batch) * weight
-    return value.detach(), torch.autograd.grad(value, list(model.parameters()), allow_unused=True)
+    parts = torch.autograd.grad(value, list(model.parameters()), allow_unused=True)
+    # The fused optimiser reads memory in order, whatever the strides.
+    return value.detach(), tuple(None if part is None else part.contiguous() for part in parts)
 
 
 class ThreadedStep:

@@ -1,0 +1,152 @@
+"""``bench3dmm bench``: the engine against the published formulation and against the machine.
+
+Sections, each a part of one JSON record: ``machine`` (what the hardware does at best), ``compare`` (time in turns,
+memory), ``layers`` (each layer against its floor), ``scaling`` (vertices, batch, latent size), ``together`` (several
+trainings at once) and ``around`` (start-up, hierarchy, evaluation).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench3dmm.errors import DataError, UnknownNameError
+from bench3dmm.storage import write_json
+
+if TYPE_CHECKING:
+    import torch
+
+SECTIONS = ("compare", "layers", "scaling", "together", "around")
+SCHEMA = 1
+
+
+def run_bench(
+    sections: Sequence[str] = SECTIONS,
+    device: str = "auto",
+    rounds: int = 12,
+    say: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
+) -> dict[str, Any]:
+    """Measure the sections; ``say`` gets a line before each part.
+
+    Raises:
+        UnknownNameError: for another section.
+    """
+    for section in sections:
+        if section not in SECTIONS:
+            raise UnknownNameError("section of the bench", section, SECTIONS)
+    # What torch's threads do by default; this package's own runs have them sleep at once, see `bench3dmm.run`.
+    os.environ.setdefault("GOMP_SPINCOUNT", "300000")
+    import torch
+
+    from bench3dmm import provenance
+    from bench3dmm.device import resolve_device
+
+    place = resolve_device(device)
+    started = time.perf_counter()
+    say("machine: matrix product and memory bandwidth")
+    machine = machine_rates(place)
+    record: dict[str, Any] = {"schema": SCHEMA, **provenance.environment(place), "machine": machine}
+    record["threads"] = torch.get_num_threads()
+    measured = {"compare": _compare, "layers": _layers, "scaling": _scaling, "together": _together, "around": _around}
+    for section in sections:
+        record[section] = measured[section](place, machine, rounds, say)
+    record["seconds"] = round(time.perf_counter() - started, 1)
+    return record
+
+
+def machine_rates(device: torch.device) -> dict[str, float]:
+    """Operations and bytes a second, on all threads and on one."""
+    import torch
+
+    from bench3dmm.bench.timing import copy_bandwidth, gemm_rate
+
+    rates = {"gemm_flops": gemm_rate(device), "bandwidth": copy_bandwidth(device)}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    rates |= {"gemm_flops_one_thread": gemm_rate(device), "bandwidth_one_thread": copy_bandwidth(device)}
+    torch.set_num_threads(threads)
+    return rates
+
+
+def save_bench(record: dict[str, Any], folder: str | Path) -> list[Path]:
+    """``bench.json`` and the pictures of what was measured, as PNG and PDF."""
+    from bench3dmm.bench import pictures
+    from bench3dmm.figures import save_figure
+
+    folder = Path(folder)
+    write_json(folder / "bench.json", record)
+    written = [folder / "bench.json"]
+    drawn = {"compare": pictures.compare_figure, "layers": pictures.layers_figure,
+             "scaling": pictures.scaling_figure}  # fmt: skip
+    for section, draw in drawn.items():
+        if section in record:
+            written += save_figure(draw(record), folder, f"bench-{section}")
+    return written
+
+
+def load_bench(path: str | Path) -> dict[str, Any]:
+    """What `save_bench` wrote. Raises DataError."""
+    import json
+
+    try:
+        record = json.loads(Path(path).read_text())
+        if record["schema"] != SCHEMA:
+            raise DataError(f"{path}: of schema {record['schema']}, this version reads {SCHEMA}; run bench3dmm bench")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: not a stored bench ({error!r}); run bench3dmm bench") from None
+    return record
+
+
+def _compare(device, machine, rounds, say) -> list[dict[str, Any]]:
+    from bench3dmm.bench.compare import CASES, compare
+
+    rows = []
+    for case in CASES:
+        say(f"compare: {case.mesh}, preset {case.preset}, d = {case.latent}, {rounds} rounds")
+        rows += compare(case, rounds, device, machine)
+    return rows
+
+
+def _layers(device, machine, rounds, say) -> list[dict[str, Any]]:
+    from bench3dmm.bench.cases import Case
+    from bench3dmm.bench.layers import layer_table
+
+    rows = []
+    for preset in ("paper", "release"):
+        case = Case("mh-scan", preset)
+        say(f"layers: {case.mesh}, preset {preset}")
+        rows += [{**asdict(case), **row} for row in layer_table(case, device, machine)]
+    return rows
+
+
+def _scaling(device, machine, rounds, say) -> list[dict[str, Any]]:
+    from bench3dmm.bench.scaling import measure, points
+
+    rows = []
+    for point in points():
+        say(f"scaling: {point.axis} {point.value:,}, {point.side}")
+        rows.append(measure(point, str(device)))
+    return rows
+
+
+def _together(device, machine, rounds, say) -> list[dict[str, Any]]:
+    from bench3dmm.bench.cases import Case
+    from bench3dmm.bench.together import COUNTS, train_together
+
+    rows = []
+    for count in COUNTS[device.type]:
+        say(f"together: {count} training{'s' * (count > 1)} at once")
+        rows.append(train_together(count, str(device), Case("mh-scan")))
+    return rows
+
+
+def _around(device, machine, rounds, say) -> dict[str, float]:
+    from bench3dmm.bench.around import around
+
+    say("around: import, start-up, hierarchy, evaluation")
+    return around(str(device))

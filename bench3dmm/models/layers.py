@@ -212,7 +212,7 @@ class _RowTable(nn.Module):
 
 
 class _GatherThenMixSingle:
-    """The same for one mesh, without gradient: a spiral's steps lie side by side, so one matrix product mixes all."""
+    """The same for one mesh, without gradient: a spiral's steps lie side by side, ready for one matrix product."""
 
     @staticmethod
     def plan(matrices: Sequence[sp.spmatrix], c_in: int, c_out: int) -> _RowTable:
@@ -267,7 +267,7 @@ class _Convolution(torch.autograd.Function):
 
 def elu_(x: torch.Tensor) -> torch.Tensor:
     """ELU in place. On large maps on CPU as max(x, exp(min(x, 0)) - 1): to rounding the same, faster than expm1."""
-    if x.is_cuda or x.numel() < 32768:
+    if x.is_cuda or x.numel() < 8192:
         return F.elu(x, inplace=True)
     return torch.maximum(x, x.clamp(max=0).exp_().sub_(1), out=x)
 
@@ -286,27 +286,31 @@ class SpiralConv(nn.Module):
 
     def __init__(self, c_in: int, c_out: int, matrices: Sequence[sp.spmatrix], *, elu: bool = True) -> None:
         super().__init__()
-        v_out, v_in = matrices[0].shape
+        self.v_out, self.v_in = matrices[0].shape
+        self.length = len(matrices)
+        self.nonzeros = sum(matrix.nnz for matrix in matrices)
         self.elu = elu
         self.linear = nn.Linear(len(matrices) * c_in, c_out)
-        self.mix_first = v_in < v_out or (v_in == v_out and c_out < c_in)
+        selects = all((matrix.getnnz(axis=1) <= 1).all() and (matrix.data == 1).all() for matrix in matrices)
+        fewer_out = self.v_in == self.v_out and c_out < c_in
+        self.mix_first = self.v_in < self.v_out or fewer_out or not selects
         if self.mix_first:
-            wide, narrow, single = _MixThenGather, _MixThenGatherNarrow, _MixThenGatherSingle
+            narrow = c_out < NARROW
+            self.order = _MixThenGatherNarrow if narrow else _MixThenGather
+            self.single_order = _MixThenGatherSingle if narrow else None
         else:
-            wide, narrow, single = _GatherThenMix, _GatherThenMixNarrow, _GatherThenMixSingle
-        few_channels = (c_out if self.mix_first else c_in) < NARROW
-        self.batch_order, self.single_order = narrow if few_channels else wide, single
-        self.batch_gather, self.single_gather = (
-            order.plan(matrices, c_in, c_out) for order in (self.batch_order, self.single_order)
-        )
+            self.order = _GatherThenMixNarrow if c_in < NARROW else _GatherThenMix
+            self.single_order = _GatherThenMixSingle
+        self.gather = self.order.plan(matrices, c_in, c_out)
+        self.single_gather = self.single_order and self.single_order.plan(matrices, c_in, c_out)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[V_in, B, C_in] -> [V_out, B, C_out]"""
         weight, bias = self.linear.weight, self.linear.bias
         if torch.is_grad_enabled():
-            return _Convolution.apply(x, weight, bias, self.batch_order, self.batch_gather, self.elu)
-        if x.shape[1] == 1:
+            return _Convolution.apply(x, weight, bias, self.order, self.gather, self.elu)
+        if self.single_order and x.shape[1] == 1:
             out, _ = self.single_order.forward(x, weight, bias, self.single_gather)
         else:
-            out, _ = self.batch_order.forward(x, weight, bias, self.batch_gather)
+            out, _ = self.order.forward(x, weight, bias, self.gather)
         return elu_(out) if self.elu else out

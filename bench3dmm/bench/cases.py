@@ -1,0 +1,154 @@
+"""What is measured: faces of any number of vertices, and one training step or forward pass of either side."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from bench3dmm.bench.published import PublishedNeural3DMM
+from bench3dmm.bench.timing import Action
+from bench3dmm.losses import get_loss
+from bench3dmm.mesh.coarsen import build_hierarchy, decimate
+from bench3dmm.mesh.template import Template
+from bench3dmm.models import build_model
+from bench3dmm.parallel import Workers, keep_freed_memory
+from bench3dmm.run import Run
+from bench3dmm.step import SHARE, GraphedStep, ThreadedStep, arrange, make_optimizer
+from bench3dmm.train import Schedule
+
+if TYPE_CHECKING:
+    from bench3dmm.mesh.coarsen import Hierarchy
+
+SIDES = ("engine", "published")
+BATCHES = 4  # the synthetic training set, in batches
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model on a mesh: ``mh-seq`` (5,023 vertices), ``mh-scan`` (6,704), or ``face-N`` with N vertices."""
+
+    mesh: str
+    preset: str = "paper"
+    latent: int = 16
+    batch: int = 16
+
+    def hierarchy(self) -> Hierarchy:
+        return build_hierarchy(template_of(self.mesh))
+
+
+def template_of(mesh: str) -> Template:
+    """The template of an embedded dataset, or of mh-scan brought to N vertices for ``face-N``."""
+    from bench3dmm.data.makehuman import Registration, recipe
+
+    kind, _, count = mesh.partition("-")
+    return face(int(count)) if kind == "face" else Registration.of(recipe(mesh)).template
+
+
+def face(n_vertices: int) -> Template:
+    """mh-scan's template with ``n_vertices`` vertices: split triangles until there are enough, then decimate."""
+    base = template_of("mh-scan")
+    vertices, faces = base.vertices, base.faces
+    while len(vertices) < n_vertices:
+        vertices, faces = _split_in_four(vertices, faces)
+    kept, faces = decimate(vertices, faces, n_vertices)
+    return Template(vertices[kept], faces, np.array([], dtype=np.int32), name=f"face-{n_vertices}")
+
+
+def _split_in_four(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Every edge gets a vertex in its middle."""
+    edges = np.sort(faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
+    unique, index = np.unique(edges, axis=0, return_inverse=True)
+    ab, bc, ca = (index.reshape(-1, 3) + len(vertices)).T
+    a, b, c = faces.T
+    corners = [(a, ab, ca), (b, bc, ab), (c, ca, bc), (ab, bc, ca)]
+    split = np.concatenate([np.stack(corner, axis=1) for corner in corners]).astype(faces.dtype)
+    return np.concatenate([vertices, vertices[unique].mean(axis=1)]), split
+
+
+def synthetic_meshes(case: Case, n_vertices: int, device: torch.device) -> torch.Tensor:
+    """(N, V, 3) standard normal: speed does not depend on the values."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(BATCHES * case.batch, n_vertices, 3, generator=generator).to(device)
+
+
+def build_side(side: str, case: Case, hierarchy: Hierarchy, device: torch.device) -> torch.nn.Module:
+    """The engine's model or the published formulation, with the same weights."""
+    torch.manual_seed(0)
+    model = build_model("neural3dmm", hierarchy, case.latent, preset=case.preset)
+    if side == "published":
+        slow = PublishedNeural3DMM(hierarchy, case.latent, case.preset)
+        slow.load_state_dict(model.state_dict())
+        model = slow
+    return model.to(device)
+
+
+def schedule_of(case: Case) -> Schedule:
+    published = Run("mh-seq")
+    return Schedule(1, case.batch, published.learning_rate, published.learning_rate_decay, published.weight_decay)
+
+
+def training_step(side: str, case: Case, hierarchy: Hierarchy, meshes: torch.Tensor) -> Action:
+    """Optimisation steps: batch from the resident set, forward, L1, backward, Adam.
+
+    The engine's are the trainer's own; the published side steps the usual way, with the same fused Adam.
+    """
+    device, loss = meshes.device, get_loss("l1")
+    model = build_side(side, case, hierarchy, device)
+    optimizer = make_optimizer(model, schedule_of(case), device)
+    order = torch.randperm(len(meshes), generator=torch.Generator().manual_seed(1))
+    batches = itertools.cycle(order.to(device).split(case.batch))
+
+    def published(count: int) -> None:
+        for rows in itertools.islice(batches, count):
+            batch = meshes.index_select(0, rows)
+            optimizer.zero_grad()
+            loss(model(batch), batch).backward()
+            optimizer.step()
+
+    if side == "published":
+        return published
+    keep_freed_memory()
+    workers = Workers(case.batch // SHARE)
+    if device.type == "cuda":
+        step = GraphedStep(model, meshes, loss, optimizer, case.batch)
+    else:
+        step = ThreadedStep(model, meshes, loss, optimizer, workers)
+
+    def engine(count: int) -> None:
+        with workers:  # and out again, so that the other side gets torch's own threads in its turn
+            for rows in itertools.islice(batches, count):
+                step(rows)
+
+    return engine
+
+
+def forward_pass(side: str, case: Case, hierarchy: Hierarchy, meshes: torch.Tensor) -> Action:
+    """Reconstructions of one batch without gradients; the engine deals it out to threads as in training."""
+    model = build_side(side, case, hierarchy, meshes.device).eval()
+    batch = meshes[: case.batch]
+
+    def published(count: int) -> None:
+        with torch.inference_mode():
+            for _ in range(count):
+                model(batch)
+
+    if side == "published":
+        return published
+    keep_freed_memory()
+    workers = Workers(1 if meshes.is_cuda else max(1, case.batch // SHARE))
+    shares = [arrange(model, share) for share in batch.chunk(workers.count)]
+
+    def reconstruct(share: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            return model(share)
+
+    def engine(count: int) -> None:
+        with workers:
+            for _ in range(count):
+                workers.map(reconstruct, shares)
+
+    return engine

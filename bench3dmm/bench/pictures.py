@@ -1,0 +1,154 @@
+"""Pictures of a bench record; each says at its foot on which machine it was measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bench3dmm.bench.scaling import exponent
+from bench3dmm.figures import INK, PALETTE, SOFT, footer, style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = {"engine": PALETTE[0], "published": PALETTE[1]}
+LABELS = {"engine": "bench3dmm", "published": "published formulation"}
+
+
+def compare_figure(record: dict[str, Any]) -> Figure:
+    """Time of a step and of a forward pass, and memory of training: both sides as bars, their ratio beside."""
+    from matplotlib.figure import Figure
+
+    rows = record["compare"]
+    memory = [row for row in rows if "peak_mb" in row]
+    with style():
+        figure = Figure(figsize=(9.0, 0.32 * (len(rows) + len(memory)) + 2.0), layout="constrained")
+        above, below = figure.subplots(2, 1, height_ratios=(len(rows) + 1, len(memory) + 1))
+        _pairs(
+            above,
+            [_row_label(row) for row in rows],
+            {side: [1e3 * row[f"{side}_s"]["median"] for row in rows] for side in COLOURS},
+            {side: [[1e3 * row[f"{side}_s"][end] for row in rows] for end in ("min", "max")] for side in COLOURS},
+        )
+        above.set_xlabel("milliseconds (median; whiskers: least and most)")
+        above.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, frameon=False)
+        _pairs(
+            below,
+            [_row_label(row) for row in memory],
+            {side: [row["peak_mb"][side] for row in memory] for side in COLOURS},
+        )
+        below.set_xlabel("peak memory of training, MB")
+        _foot(figure, machine_line(record))
+    return figure
+
+
+def layers_figure(record: dict[str, Any]) -> Figure:
+    """Each spiral convolution, forward and backward: what was achieved, and the floor."""
+    from matplotlib.figure import Figure
+
+    frame = pd.DataFrame(record["layers"])
+    groups = list(frame.groupby("preset", sort=False))
+    with style():
+        figure = Figure(figsize=(9.0, 3.6), layout="constrained")
+        for axes, (preset, rows) in zip(figure.subplots(1, len(groups), squeeze=False)[0], groups, strict=True):
+            at = np.arange(len(rows))[::-1]
+            axes.barh(at, 1e3 * rows["achieved_s"], color=COLOURS["engine"], height=0.7, label="achieved")
+            axes.barh(at, 1e3 * rows["floor_s"], color=PALETTE[4], height=0.35, label="floor")
+            for y, row in zip(at, rows.itertuples(), strict=True):
+                text = f" {row.floor_fraction:.0%} of the floor's speed, {row.gflops:.0f} GFLOP/s"
+                axes.text(1e3 * row.achieved_s, y, text, va="center", fontsize=7, color=SOFT)
+            names = [
+                f"{row.layer}: {row.vertices[0]:,} → {row.vertices[1]:,} v, {row.channels[0]} → {row.channels[1]} ch"
+                for row in rows.itertuples()
+            ]
+            axes.set_yticks(at, names, fontsize=7)
+            axes.set_xlim(0, 1.75e3 * rows["achieved_s"].max())
+            axes.set_xlabel("ms, forward and backward, one thread")
+            axes.set_title(f"preset {preset}, {rows['mesh'].iloc[0]}, batch {rows['batch'].iloc[0]}")
+        axes.legend(loc="lower right", frameon=False)
+        _foot(figure, machine_line(record))
+    return figure
+
+
+def scaling_figure(record: dict[str, Any]) -> Figure:
+    """Time and memory of a training step over vertices, batch and latent size, log-log, with a linear guide."""
+    from matplotlib.figure import Figure
+
+    rows = record["scaling"]
+    frame = pd.DataFrame(rows)
+    titles = {"vertices": "vertices", "batch": "batch size", "latent": "latent size d"}
+    with style():
+        figure = Figure(figsize=(9.0, 5.0), layout="constrained")
+        grid = figure.subplots(2, 3, sharex="col", sharey="row")
+        for column, (axis, title) in enumerate(titles.items()):
+            for row, (key, factor) in enumerate((("step_s", 1e3), ("peak_mb", 1.0))):
+                axes = grid[row, column]
+                for side, colour in COLOURS.items():
+                    part = frame[(frame["axis"] == axis) & (frame["side"] == side)].sort_values("value")
+                    marker = "o" if side == "engine" else "s"
+                    label = LABELS[side]
+                    axes.plot(part["value"], factor * part[key], color=colour, marker=marker, ms=4, label=label)
+                axes.set(xscale="log", yscale="log")
+                axes.grid(True, which="major", alpha=0.3)
+                if key == "step_s" and axis != "latent":
+                    _guide(axes, frame[(frame["axis"] == axis) & (frame["side"] == "engine")], factor)
+            grid[1, column].set_xlabel(title)
+            slope = exponent(rows, axis, "engine", least=5_000 if axis == "vertices" else 0)
+            grid[0, column].set_title(f"time ∝ size$^{{{slope:.2f}}}$" + (" from 5,000 on" * (axis == "vertices")))
+        grid[0, 0].set_ylabel("ms per training step")
+        grid[1, 0].set_ylabel("peak memory of training, MB")
+        grid[0, 0].legend(loc="upper left", frameon=False)
+        _foot(figure, "Preset paper; where not on the axis: 6,704 vertices, batch 16, d = 16. " + machine_line(record))
+    return figure
+
+
+def _foot(figure: Figure, text: str) -> None:
+    """The footer, with room left for it."""
+    height = 0.25 / figure.get_size_inches()[1]
+    figure.get_layout_engine().set(rect=(0, height, 1, 1 - height))
+    footer(figure, text)
+
+
+def machine_line(record: dict[str, Any]) -> str:
+    """Device, threads, rates and versions."""
+    machine = record["machine"]
+    return (
+        f"{record['device']}; float32 matrix product {machine['gemm_flops'] / 1e9:,.0f} GFLOP/s, "
+        f"copy {machine['bandwidth'] / 1e9:.0f} GB/s; torch {record['versions']['torch']}"
+    )
+
+
+def _row_label(row: dict[str, Any]) -> str:
+    what = row["what"] if row["what"] == "training step" else f"forward, batch {row['batch']}"
+    return f"{what}: {row['preset']}, {row['vertices']:,} v, d = {row['latent']}"
+
+
+def _pairs(
+    axes: Axes, names: list[str], values: dict[str, list[float]], ranges: dict[str, list[list[float]]] | None = None
+) -> None:
+    at = np.arange(len(names))[::-1]
+    for side, offset in (("engine", 0.2), ("published", -0.2)):
+        bars = np.array(values[side])
+        spread = None if ranges is None else np.abs(np.array(ranges[side]) - bars)
+        axes.barh(
+            at + offset, bars, height=0.38, color=COLOURS[side], label=LABELS[side], xerr=spread,
+            error_kw={"ecolor": INK, "elinewidth": 0.7},
+        )  # fmt: skip
+    for y, fast, slow in zip(at, values["engine"], values["published"], strict=True):
+        axes.text(1.25 * max(fast, slow), y, f"{slow / fast:.1f} ×", va="center", fontsize=8, color=INK)
+    axes.set_yticks(at, names, fontsize=8)
+    axes.set_xscale("log")
+    axes.set_xlim(right=3.0 * max(values["published"]))
+
+
+def _guide(axes: Axes, part: pd.DataFrame, factor: float) -> None:
+    """A dotted line of slope one under the largest point."""
+    part = part.sort_values("value")
+    end = part.iloc[-1]
+    start = part["value"].iloc[0]
+    top = 0.6 * factor * end["step_s"]
+    line = ([start, end["value"]], [top * start / end["value"], top])
+    axes.plot(*line, color=SOFT, ls=":", lw=1, label="linear")

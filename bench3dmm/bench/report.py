@@ -1,0 +1,90 @@
+"""A bench record as tables of text: (title, columns, rows)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+Table = tuple[str, list[str], list[list[str]]]
+
+
+def tables(record: dict[str, Any]) -> Iterator[Table]:
+    """One table for each section that was measured."""
+    makers = {"compare": _compare, "layers": _layers, "scaling": _scaling, "together": _together, "around": _around}
+    machine = record["machine"]
+    yield (
+        f"{record['device']}, torch {record['versions']['torch']}",
+        ["", "all threads", "one thread"],
+        [
+            ["float32 matrix product, GFLOP/s", *(f"{machine[k] / 1e9:.0f}" for k in _on_threads("gemm_flops"))],
+            ["copy, GB/s", *(f"{machine[k] / 1e9:.1f}" for k in _on_threads("bandwidth"))],
+        ],
+    )
+    for section, make in makers.items():
+        if section in record:
+            yield make(record[section])
+
+
+def _on_threads(name: str) -> tuple[str, str]:
+    return name, f"{name}_one_thread"
+
+
+def _compare(rows: list[dict[str, Any]]) -> Table:
+    columns = ["", "preset", "vertices", "d", "batch", "engine ms", "(min–max)", "published ms", "(min–max)", "ratio",
+               "(min–max)", "GFLOP/s", "of floor", "MB", "published MB"]  # fmt: skip
+    body = []
+    for row in rows:
+        memory = [f"{row['peak_mb'][side]:.0f}" for side in ("engine", "published")] if "peak_mb" in row else ["", ""]
+        body.append(
+            [row["what"], row["preset"], f"{row['vertices']:,}", str(row["latent"]), str(row["batch"]),
+             *_spread(row["engine_s"], 1e3, 2), *_spread(row["published_s"], 1e3, 1), *_spread(row["ratio"], 1, 1),
+             f"{row['gflops']:.0f}", f"{row['floor_fraction']:.0%}", *memory]
+        )  # fmt: skip
+    return f"Engine against the published formulation, in turns, {rows[0]['rounds']} rounds", columns, body
+
+
+def _spread(timing: dict[str, float], factor: float, digits: int) -> list[str]:
+    median, least, most = (f"{factor * timing[key]:.{digits}f}" for key in ("median", "min", "max"))
+    return [median, f"({least}–{most})"]
+
+
+def _layers(rows: list[dict[str, Any]]) -> Table:
+    columns = ["preset", "layer", "vertices", "channels", "order", "MFLOP", "MB", "floor ms", "achieved ms",
+               "of floor", "GFLOP/s"]  # fmt: skip
+    body = [
+        [row["preset"], row["layer"], "→".join(f"{n:,}" for n in row["vertices"]), "→".join(map(str, row["channels"])),
+         row["order"], f"{row['mflop']:.0f}", f"{row['mbyte']:.1f}", f"{1e3 * row['floor_s']:.2f}",
+         f"{1e3 * row['achieved_s']:.2f}", f"{row['floor_fraction']:.0%}", f"{row['gflops']:.0f}"]
+        for row in rows
+    ]  # fmt: skip
+    return f"Layers, forward and backward, one thread, {rows[0]['mesh']}, batch {rows[0]['batch']}", columns, body
+
+
+def _scaling(rows: list[dict[str, Any]]) -> Table:
+    columns = ["axis", "value", "side", "ms per step", "peak MB"]
+    body = [
+        [row["axis"], f"{row['value']:,}", row["side"], f"{1e3 * row['step_s']:.1f}", f"{row['peak_mb']:.0f}"]
+        for row in rows
+    ]
+    return "A training step over vertices, batch and latent size", columns, body
+
+
+def _together(rows: list[dict[str, Any]]) -> Table:
+    columns = ["trainings", "threads each", "steps/s in all", "meshes/s in all"]
+    body = [
+        [str(row["trainings"]), str(row["threads_each"]), f"{row['steps_per_s']:.1f}", f"{row['meshes_per_s']:,.0f}"]
+        for row in rows
+    ]
+    return f"Trainings at once, {rows[0]['mesh']}, preset {rows[0]['preset']}", columns, body
+
+
+def _around(values: dict[str, float]) -> Table:
+    names = {
+        "import_s": "import bench3dmm (with Python's own start)",
+        "help_s": "bench3dmm --help",
+        "run_to_first_epoch_s": "bench3dmm run, to the first epoch, cached data",
+        "hierarchy_and_spirals_s": "hierarchy and spirals, 6,704 vertices",
+        "hierarchy_and_spirals_cached_s": "the same from the cache",
+        "evaluation_s": f"evaluation of {values['evaluated_meshes']:,.0f} meshes, 6,704 vertices",
+    }
+    return "Around the step", ["", "seconds"], [[name, f"{values[key]:.2f}"] for key, name in names.items()]

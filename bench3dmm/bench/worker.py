@@ -1,0 +1,179 @@
+"""Measurements that need a fresh process: peak memory, several trainings at once, the time to start.
+
+``python -m bench3dmm.bench.worker TASK`` reads its settings as JSON from stdin and prints JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from bench3dmm.errors import Bench3dmmError
+
+
+def in_process(task: str, *, environment: dict[str, str] | None = None, **settings: Any) -> dict[str, Any]:
+    """Run a task in its own process.
+
+    Raises:
+        Bench3dmmError: if it failed, with the last line it wrote.
+    """
+    process = start(task, environment=environment, **settings)
+    return finish(process, task, settings)
+
+
+def start(task: str, *, environment: dict[str, str] | None = None, **settings: Any) -> subprocess.Popen:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench3dmm.bench.worker", task],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | (environment or {}),
+        text=True,
+    )
+    process.stdin.write(json.dumps(settings))
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
+def finish(process: subprocess.Popen, task: str, settings: dict[str, Any]) -> dict[str, Any]:
+    output, errors = process.communicate()
+    if process.returncode:
+        lines = errors.strip().splitlines() or [f"exit code {process.returncode}, out of memory?"]
+        raise Bench3dmmError(f"measuring {task} of {settings} failed: {lines[-1]}")
+    return json.loads(output)
+
+
+def step(side: str, device: str, **case: Any) -> dict[str, float]:
+    """A training step: median seconds, and peak memory of training, counted from before the model is built, in MB
+    (10^6 bytes)."""
+    import numpy as np
+    import torch
+
+    from bench3dmm.bench.cases import Case, synthetic_meshes, training_step
+    from bench3dmm.bench.timing import seconds_of
+
+    case = Case(**case)
+    hierarchy = case.hierarchy()
+    place = torch.device(device)
+    meshes = synthetic_meshes(case, hierarchy.sizes[0], place)
+    # The mathematical libraries' own buffers are set up before the count begins.
+    torch.mm(torch.ones(64, 64, device=place), torch.ones(64, 64, device=place))
+    before = _resident_mb(place)
+    _forget_peak(place)
+    steps = training_step(side, case, hierarchy, meshes)
+    once = seconds_of(steps, place, 5) if side == "engine" else seconds_of(steps, place, 2)
+    repeat = max(1, min(50, int(0.3 / once)))
+    seconds = [seconds_of(steps, place, repeat) for _ in range(5)]
+    return {"step_s": float(np.median(seconds)), "peak_mb": _peak_mb(place) - before}
+
+
+def throughput(device: str, seconds: float, begin: float, **case: Any) -> dict[str, float]:
+    """Training steps a second from the moment ``begin`` (of `time.time`) on, for ``seconds``."""
+    import torch
+
+    from bench3dmm.bench.cases import Case, synthetic_meshes, training_step
+
+    case = Case(**case)
+    hierarchy = case.hierarchy()
+    place = torch.device(device)
+    steps = training_step("engine", case, hierarchy, synthetic_meshes(case, hierarchy.sizes[0], place))
+    steps(5)
+    ready = time.time()
+    time.sleep(max(0.0, begin - time.time()))
+    count, started = 0, time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        steps(10)
+        count += 10
+        if place.type == "cuda":
+            torch.cuda.synchronize(place)
+    return {"steps": count, "seconds": time.perf_counter() - started, "late": max(0.0, ready - begin)}
+
+
+def hierarchy(mesh: str) -> dict[str, float]:
+    """Seconds for the hierarchy and published spirals of a mesh, built and then read from the cache."""
+    from bench3dmm.bench.cases import template_of
+    from bench3dmm.mesh.coarsen import build_hierarchy
+
+    template = template_of(mesh)
+    started = time.perf_counter()
+    built = build_hierarchy(template, cache=False)
+    for level in range(4):
+        built.spirals(level)
+    build = time.perf_counter() - started
+    build_hierarchy(template)
+    started = time.perf_counter()
+    build_hierarchy(template)
+    return {"build_s": build, "cached_s": time.perf_counter() - started}
+
+
+def evaluation(mesh: str, meshes: int, device: str) -> dict[str, float]:
+    """Seconds to reconstruct meshes and compute all metrics."""
+    import numpy as np
+    import pandas as pd
+    import torch
+
+    from bench3dmm.bench.cases import Case, build_side
+    from bench3dmm.evaluate import evaluate
+    from bench3dmm.train import Normaliser
+
+    case = Case(mesh)
+    model = build_side("engine", case, case.hierarchy(), torch.device(device))
+    template = case.hierarchy().levels[0].vertices.astype(np.float32)
+    noise = np.random.default_rng(0).standard_normal((meshes, 1, 1), dtype=np.float32)
+    normaliser = Normaliser(template, np.ones_like(template))
+    samples = pd.DataFrame({"expression": np.array(["neutral", "happy", "sad", "fear"])[np.arange(meshes) % 4]})
+    vertices = template + noise
+    started = time.perf_counter()
+    evaluate(model, vertices, samples, np.arange(meshes), normaliser, torch.device(device))
+    return {"seconds": time.perf_counter() - started}
+
+
+def _resident_mb(device) -> float:
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.memory_allocated(device) / 1e6
+    return _status_mb("VmRSS")
+
+
+def _forget_peak(device) -> None:
+    if device.type == "cuda":
+        import torch
+
+        torch.cuda.reset_peak_memory_stats(device)
+    elif Path("/proc/self/clear_refs").exists():
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak_mb(device) -> float:
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    return _status_mb("VmHWM")
+
+
+def _status_mb(name: str) -> float:
+    """VmRSS or VmHWM of this process; elsewhere than on Linux its peak so far stands for both."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith(name))
+        return int(line.split()[1]) * 1024 / 1e6
+    import torch
+
+    from bench3dmm.device import peak_memory_mb
+
+    return peak_memory_mb(torch.device("cpu"))
+
+
+TASKS = {task.__name__: task for task in (step, throughput, hierarchy, evaluation)}
+
+
+if __name__ == "__main__":
+    print(json.dumps(TASKS[sys.argv[1]](**json.load(sys.stdin))))
