@@ -133,7 +133,7 @@ def test_memory_of_one_step_serves_the_next_without_page_faults():
                 kept = [torch.ones(int(megabytes * 2**18)) for _ in range(3)]  # alive together, as a step's maps
                 del kept
 
-        def faults(warm_up=3, steps=10):
+        def faults(warm_up=20, steps=10):
             for _ in range(warm_up):
                 step()
             before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
