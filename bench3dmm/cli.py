@@ -208,16 +208,14 @@ def bench(
     from bench3dmm.bench import SECTIONS, run_bench, save_bench
     from bench3dmm.bench.report import tables
 
-    record = run_bench(sections or SECTIONS, device, rounds)
+    record = run_bench(sections or SECTIONS, device, rounds, keep=lambda sofar: save_bench(sofar, output_dir))
     for title, columns, rows in tables(record):
         table = _table(*columns)
         for row in rows:
             table.add_row(*row)
         typer.echo(f"\n{title}")
         _print(table)
-    typer.echo("")
-    for path in save_bench(record, output_dir):
-        typer.echo(str(path))
+    typer.echo(f"\n{output_dir / 'bench.json'}, with pictures beside it")
 
 
 def _datasets() -> list[tuple[str, str]]:

@@ -30,8 +30,9 @@ def run_bench(
     device: str = "auto",
     rounds: int = 12,
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
+    keep: Callable[[dict[str, Any]], object] = lambda record: None,
 ) -> dict[str, Any]:
-    """Measure the sections; ``say`` gets a line before each part.
+    """Measure the sections; ``say`` gets a line before each part, ``keep`` the record so far after each section.
 
     Raises:
         UnknownNameError: for another section.
@@ -55,7 +56,8 @@ def run_bench(
     measured = {"compare": _compare, "layers": _layers, "scaling": _scaling, "together": _together, "around": _around}
     for section in sections:
         record[section] = measured[section](place, machine, rounds, say)
-    record["seconds"] = round(time.perf_counter() - started, 1)
+        record["seconds"] = round(time.perf_counter() - started, 1)
+        keep(record)
     return record
 
 
@@ -74,7 +76,7 @@ def machine_rates(device: torch.device) -> dict[str, float]:
 
 
 def save_bench(record: dict[str, Any], folder: str | Path) -> list[Path]:
-    """``bench.json`` and the pictures of what was measured, as PNG and PDF."""
+    """Write ``bench.json`` and the pictures of what was measured, as PNG and PDF."""
     from bench3dmm.bench import pictures
     from bench3dmm.figures import save_figure
 

@@ -34,7 +34,7 @@ def compare_figure(record: dict[str, Any]) -> Figure:
             {side: [[1e3 * row[f"{side}_s"][end] for row in rows] for end in ("min", "max")] for side in COLOURS},
         )
         above.set_xlabel("milliseconds (median; whiskers: least and most)")
-        above.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, frameon=False)
+        above.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2)
         _pairs(
             below,
             [_row_label(row) for row in memory],
@@ -52,24 +52,24 @@ def layers_figure(record: dict[str, Any]) -> Figure:
     frame = pd.DataFrame(record["layers"])
     groups = list(frame.groupby("preset", sort=False))
     with style():
-        figure = Figure(figsize=(9.0, 3.6), layout="constrained")
+        figure = Figure(figsize=(9.0, 4.6), layout="constrained")
         for axes, (preset, rows) in zip(figure.subplots(1, len(groups), squeeze=False)[0], groups, strict=True):
             at = np.arange(len(rows))[::-1]
             axes.barh(at, 1e3 * rows["achieved_s"], color=COLOURS["engine"], height=0.7, label="achieved")
             axes.barh(at, 1e3 * rows["floor_s"], color=PALETTE[4], height=0.35, label="floor")
             for y, row in zip(at, rows.itertuples(), strict=True):
-                text = f" {row.floor_fraction:.0%} of the floor's speed, {row.gflops:.0f} GFLOP/s"
+                text = f" {row.floor_fraction:.0%} · {row.gflops:.0f} GFLOP/s"
                 axes.text(1e3 * row.achieved_s, y, text, va="center", fontsize=7, color=SOFT)
             names = [
-                f"{row.layer}: {row.vertices[0]:,} → {row.vertices[1]:,} v, {row.channels[0]} → {row.channels[1]} ch"
+                f"{row.layer}\n{row.vertices[0]:,} → {row.vertices[1]:,} v, {row.channels[0]} → {row.channels[1]} ch"
                 for row in rows.itertuples()
             ]
             axes.set_yticks(at, names, fontsize=7)
-            axes.set_xlim(0, 1.75e3 * rows["achieved_s"].max())
+            axes.set_xlim(0, 1.5e3 * rows["achieved_s"].max())
             axes.set_xlabel("ms, forward and backward, one thread")
             axes.set_title(f"preset {preset}, {rows['mesh'].iloc[0]}, batch {rows['batch'].iloc[0]}")
-        axes.legend(loc="lower right", frameon=False)
-        _foot(figure, machine_line(record))
+        axes.legend(loc="upper right")
+        _foot(figure, "Percent: floor / achieved. " + machine_line(record))
     return figure
 
 
@@ -100,7 +100,7 @@ def scaling_figure(record: dict[str, Any]) -> Figure:
             grid[0, column].set_title(f"time ∝ size$^{{{slope:.2f}}}$" + (" from 5,000 on" * (axis == "vertices")))
         grid[0, 0].set_ylabel("ms per training step")
         grid[1, 0].set_ylabel("peak memory of training, MB")
-        grid[0, 0].legend(loc="upper left", frameon=False)
+        grid[0, 0].legend(loc="upper left")
         _foot(figure, "Preset paper; where not on the axis: 6,704 vertices, batch 16, d = 16. " + machine_line(record))
     return figure
 

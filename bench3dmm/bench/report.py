@@ -5,14 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pandas as pd
+
 Table = tuple[str, list[str], list[list[str]]]
 
 
 def tables(record: dict[str, Any]) -> Iterator[Table]:
-    """One table for each section that was measured."""
-    makers = {"compare": _compare, "layers": _layers, "scaling": _scaling, "together": _together, "around": _around}
+    """The machine's table, and one for each section that was measured."""
+    yield _machine(record)
+    for section, make in _MAKERS.items():
+        if section in record:
+            yield make(record[section])
+
+
+def frame(record: dict[str, Any], section: str) -> pd.DataFrame:
+    """The table of ``machine`` or of a section; one without rows if it was not measured."""
+    if section == "machine":
+        _, columns, rows = _machine(record)
+    elif section in record:
+        _, columns, rows = _MAKERS[section](record[section])
+    else:
+        return pd.DataFrame()
+    return pd.DataFrame(rows, columns=columns).set_index(columns[0])
+
+
+def _machine(record: dict[str, Any]) -> Table:
     machine = record["machine"]
-    yield (
+    return (
         f"{record['device']}, torch {record['versions']['torch']}",
         ["", "all threads", "one thread"],
         [
@@ -20,9 +39,6 @@ def tables(record: dict[str, Any]) -> Iterator[Table]:
             ["copy, GB/s", *(f"{machine[k] / 1e9:.1f}" for k in _on_threads("bandwidth"))],
         ],
     )
-    for section, make in makers.items():
-        if section in record:
-            yield make(record[section])
 
 
 def _on_threads(name: str) -> tuple[str, str]:
@@ -88,3 +104,6 @@ def _around(values: dict[str, float]) -> Table:
         "evaluation_s": f"evaluation of {values['evaluated_meshes']:,.0f} meshes, 6,704 vertices",
     }
     return "Around the step", ["", "seconds"], [[name, f"{values[key]:.2f}"] for key, name in names.items()]
+
+
+_MAKERS = {"compare": _compare, "layers": _layers, "scaling": _scaling, "together": _together, "around": _around}

@@ -1,0 +1,195 @@
+"""The bench measures what it says: turns, floors, memory, pictures; never how fast this machine is."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from bench3dmm import bench
+from bench3dmm.bench import pictures, report, scaling
+from bench3dmm.bench.cases import SIDES, Case, face, synthetic_meshes, training_step
+from bench3dmm.bench.compare import compare
+from bench3dmm.bench.layers import Work, conv_work, layer_table
+from bench3dmm.bench.timing import Timing, interleaved, seconds_of
+from bench3dmm.bench.worker import in_process
+from bench3dmm.errors import Bench3dmmError, DataError, UnknownNameError
+from bench3dmm.models.layers import SpiralConv, spiral_matrices
+
+CPU = torch.device("cpu")
+MACHINE = {"gemm_flops": 1e11, "bandwidth": 1e10, "gemm_flops_one_thread": 1e11, "bandwidth_one_thread": 1e10}
+SMALL = Case("face-1200", batch=4)
+
+
+def test_sides_are_timed_in_turns():
+    order = []
+    actions = {
+        "quick": lambda count: (order.append("quick"), time.sleep(0.001 * count)),
+        "slow": lambda count: (order.append("slow"), time.sleep(0.01 * count)),
+    }
+    taken = interleaved(actions, 4, CPU)
+    assert order[4:] == ["quick", "slow"] * 4
+    assert {side: len(seconds) for side, seconds in taken.items()} == {"quick": 4, "slow": 4}
+    assert (taken["quick"] >= 0.001).all() and (taken["slow"] >= 0.01).all()
+
+
+def test_seconds_are_of_one_repetition():
+    counts = []
+    seconds = seconds_of(lambda count: (counts.append(count), time.sleep(0.01 * count)), CPU, 3)
+    assert counts == [3]
+    assert 0.01 <= seconds < 0.03
+
+
+def test_timing_of_a_series():
+    assert Timing.of(np.array([3.0, 1, 2])) == Timing(2, 1, 3)
+
+
+def test_floor_is_the_slower_of_arithmetic_and_memory():
+    assert Work(2e11, 1e9).floor(MACHINE) == 2
+    assert Work(1e9, 5e10).floor(MACHINE) == 5
+
+
+def test_work_of_a_convolution_counts_products_maps_and_tables():
+    table = np.array([[0, 1, 2], [1, 2, -1], [2, 0, 1], [3, 0, -1]])
+    kept = [matrix[[0, 1]] for matrix in spiral_matrices(table)]
+    conv = SpiralConv(16, 8, kept)
+    assert not conv.mix_first and conv.nonzeros == 5
+    products = 2 * 2 * 10 * 48 * 8
+    maps = 4 * 10 * (4 * 16 + 2 * 8)
+    assert conv_work(conv, 10, training=False) == Work(products, maps + 8 * 5)
+    assert conv_work(conv, 10, training=True) == Work(3 * products, 3 * maps + 2 * 8 * 5)
+    assert conv_work(conv, 10, training=True, first=True).flops == 2 * products
+
+    mixing = SpiralConv(16, 8, [matrix.T for matrix in kept])
+    assert mixing.mix_first
+    mixed = 2 * 2 * 10 * 48 * 8 + 2 * 5 * 10 * 8
+    assert conv_work(mixing, 10, training=False).flops == mixed
+    assert conv_work(mixing, 10, training=True).flops == 2 * mixed + 2 * 2 * 10 * 48 * 8
+
+
+@pytest.mark.parametrize("count", [1200, 7000])
+def test_face_has_the_number_of_vertices_asked_for(count):
+    template = face(count)
+    template.check()
+    assert template.n_vertices == count
+
+
+def test_both_sides_take_the_same_steps():
+    """From the same weights on the same batches: what is compared is one computation."""
+    hierarchy = SMALL.hierarchy()
+    meshes = synthetic_meshes(SMALL, 1200, CPU)
+    models = {}
+    for side in SIDES:
+        built = []
+        with pytest.MonkeyPatch.context() as patch:
+            from bench3dmm.bench import cases
+
+            original = cases.build_side
+            patch.setattr(cases, "build_side", lambda *a, keep=built, make=original: keep.append(make(*a)) or keep[-1])
+            training_step(side, SMALL, hierarchy, meshes)(3)
+        models[side] = built[0].state_dict()
+    for name, fast in models["engine"].items():
+        torch.testing.assert_close(fast, models["published"][name], rtol=1e-4, atol=1e-5, msg=name)
+
+
+@pytest.fixture(scope="module")
+def record():
+    """Every section, on faces of a few hundred vertices."""
+    rows = compare(SMALL, 3, CPU, MACHINE)
+    layers = [
+        {**row, "mesh": "face-1200", "preset": preset, "batch": 4}
+        for preset in ("paper", "release")
+        for row in layer_table(Case("face-1200", preset, batch=4), CPU, MACHINE)
+    ]
+    grown = [
+        {"axis": axis, "value": n, "side": side, "step_s": 1e-6 * n, "peak_mb": 10 + n / 1e3}
+        for axis in ("vertices", "batch", "latent")
+        for n in (1000, 5000, 20_000, 100_000)
+        for side in SIDES
+    ]
+    around = dict.fromkeys(("import_s", "help_s", "run_to_first_epoch_s", "hierarchy_and_spirals_s"), 0.5)
+    around |= {"hierarchy_and_spirals_cached_s": 0.1, "evaluation_s": 2.0, "evaluated_meshes": 2000}
+    together = [
+        {"trainings": 2, "threads_each": 1, "steps_per_s": 50.0, "meshes_per_s": 800.0, "mesh": "m", "preset": "paper"}
+    ]
+    return {
+        "schema": bench.SCHEMA,
+        "device": "a machine",
+        "versions": {"torch": "2"},
+        "machine": MACHINE,
+        "compare": rows,
+        "layers": layers,
+        "scaling": grown,
+        "together": together,
+        "around": around,
+    }
+
+
+def test_compared_numbers_are_consistent(record):
+    rows = record["compare"]
+    assert [(row["what"], row["batch"]) for row in rows] == [("training step", 4), ("forward", 1), ("forward", 16)]
+    for row in rows:
+        assert row["vertices"] == 1200
+        assert 0 < row["ratio"]["min"] <= row["ratio"]["median"] <= row["ratio"]["max"]
+        assert row["floor_fraction"] == pytest.approx(row["floor_s"] / row["engine_s"]["median"])
+    # The dense matrices alone: U and D, (1201, 301) and so on, of float32.
+    assert rows[0]["peak_mb"]["published"] > 2 * 4 * 1201 * 301 / 1e6
+    assert rows[0]["peak_mb"]["engine"] > 0
+
+
+def test_record_is_kept_whole_and_drawn(record, tmp_path):
+    written = bench.save_bench(record, tmp_path)
+    names = {f"bench-{part}.{kind}" for part in ("compare", "layers", "scaling") for kind in ("png", "pdf")}
+    assert {path.name for path in written} == {"bench.json", *names}
+    assert bench.load_bench(tmp_path / "bench.json")["compare"] == record["compare"]
+
+
+def test_every_section_has_a_table(record):
+    assert len(list(report.tables(record))) == 1 + len(bench.SECTIONS)
+    for section in ("machine", *bench.SECTIONS):
+        assert len(report.frame(record, section))
+    assert report.frame({**record, "machine": MACHINE, "device": ""}, "nothing").empty
+    assert report.frame(record, "compare").loc["training step", "vertices"] == "1,200"
+
+
+def test_linear_growth_has_exponent_one(record):
+    assert scaling.exponent(record["scaling"], "vertices", "engine") == pytest.approx(1)
+    squares = [{"axis": "batch", "side": "engine", "value": n, "step_s": 3.0 * n**2} for n in (1, 10, 70)]
+    assert scaling.exponent(squares, "batch", "engine") == pytest.approx(2)
+    assert np.isnan(scaling.exponent(squares, "batch", "engine", least=50))
+
+
+def test_scaling_reaches_100_000_vertices_without_dense_matrices():
+    points = list(scaling.points())
+    assert max(p.value for p in points if p.axis == "vertices") == 100_000
+    assert max(p.value for p in points if p.axis == "vertices" and p.side == "published") == scaling.DENSE_LIMIT
+
+
+def test_pictures_say_which_machine(record):
+    for draw in (pictures.compare_figure, pictures.layers_figure, pictures.scaling_figure):
+        assert any("a machine" in text.get_text() for text in draw(record).texts)
+
+
+def test_failed_measurement_is_one_clear_error():
+    with pytest.raises(Bench3dmmError, match=r"measuring step of .*'no-mesh'.* failed"):
+        in_process("step", mesh="no-mesh", side="engine", device="cpu")
+
+
+def test_unknown_section_suggests_the_nearest():
+    with pytest.raises(UnknownNameError, match="Did you mean 'layers'"):
+        bench.run_bench(["layer"])
+
+
+def test_damaged_or_missing_record_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"bench\.json: not a stored bench.*run bench3dmm bench"):
+        bench.load_bench(tmp_path / "bench.json")
+    (tmp_path / "bench.json").write_text('{"schema": 0}')
+    with pytest.raises(DataError, match="of schema 0"):
+        bench.load_bench(tmp_path / "bench.json")
+
+
+def test_machine_line_has_the_rates(record):
+    line = pictures.machine_line(record)
+    assert "100 GFLOP/s" in line and "10 GB/s" in line
