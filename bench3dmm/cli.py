@@ -48,6 +48,11 @@ _EXAMPLES = (
 )
 
 
+_SWEEP_EXAMPLES = (
+    "[bold]Examples[/bold]\n\n"
+    "  bench3dmm sweep paper --profile smoke --results-dir /tmp/results\n\n"
+    "  bench3dmm sweep paper --coma coma --bu3dfe bu3dfe --profile paper"
+)
 _BENCH_EXAMPLES = (
     "[bold]Examples[/bold]\n\n"
     "  bench3dmm bench compare layers --rounds 5     two minutes\n\n"
@@ -62,12 +67,16 @@ def run(
     model: Annotated[str, typer.Option(help="See: bench3dmm list models.")] = "neural3dmm",
     preset: Annotated[str, typer.Option(help="Architecture: paper (the text) or release (the code).")] = "paper",
     latent: Annotated[int, typer.Option(help="Size d of the latent code.")] = 16,
-    loss: Annotated[str, typer.Option(help="Training loss.")] = "l1",
+    loss: Annotated[str, typer.Option(help="l1, or weighted-l1: vertices near landmarks count more.")] = "l1",
     profile: Annotated[
         str, typer.Option(help="smoke (2 epochs), quick (30), paper (300 epochs, all meshes).")
     ] = "smoke",
     seed: Annotated[int, typer.Option(help="Of initial weights and shuffling.")] = 0,
     split_seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
+    test_share: Annotated[
+        float, typer.Option(help="Share of meshes (percentage) or people (identity) in the test set; 0: the paper's.")
+    ] = 0.0,
+    validation: Annotated[int, typer.Option(help="Last training meshes left out, as the released code does.")] = 0,
     epochs: Annotated[int, typer.Option(help="Instead of the profile's; 0 keeps those.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Meshes a step.")] = 16,
     learning_rate: Annotated[float, typer.Option(help="Of Adam, in the first epoch.")] = 1e-3,
@@ -88,6 +97,8 @@ def run(
             loss=loss,
             seed=seed,
             split_seed=split_seed,
+            test_share=test_share,
+            validation=validation,
             profile=profile,
             epochs=epochs,
             batch_size=batch_size,
@@ -167,6 +178,52 @@ def data_build(name: Annotated[str, typer.Argument(help="Dataset, or NAME@VARIAN
 
     dataset = load_dataset(name, progress=True)
     typer.echo(f"{dataset.name}: {len(dataset):,} meshes, sha256 {dataset.sha256[:12]}…, in {cache_dir()}")
+
+
+@app.command("sweep", epilog=_SWEEP_EXAMPLES)
+def run_sweep(
+    name: Annotated[
+        str, typer.Argument(help="paper, or one of: datasets, splits, weighted-loss, ledger, convergence.")
+    ],
+    coma: Annotated[str, typer.Option(help="The dataset in COMA's place.")] = "mh-seq",
+    bu3dfe: Annotated[str, typer.Option(help="The dataset in BU3DFE's place.")] = "mh-scan",
+    profile: Annotated[str, typer.Option(help="smoke, quick or paper.")] = "quick",
+    seeds: Annotated[int, typer.Option(min=1, help="How many: 0, 1, …")] = 3,
+    jobs: Annotated[int, typer.Option(min=0, help="Trainings at once; 0: one a core, on a GPU one.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:INDEX.")] = "auto",
+    results_dir: Annotated[Path, typer.Option(help="Where results are written.")] = Path("results"),
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say which runs there are, and which stored.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Train every run of an experiment that is not stored yet; a killed sweep goes on where it was.
+
+    paper is all that the paper's tables and figures need: datasets (Fig. 4), splits (Figs. 5 to 8) and weighted-loss
+    (Figs. 6 and 9). ledger measures where text and released code differ, convergence how far a profile is from
+    converged.
+    """
+    from bench3dmm.experiments import experiment, sweep
+    from bench3dmm.results import result_path
+
+    if profile not in PROFILES:
+        raise UnknownNameError("profile", profile, PROFILES)
+    runs = experiment(name, coma, bu3dfe, profile, range(seeds))
+    shown = ["dataset", "split", "preset", "latent", "loss", "seed"]
+    if dry_run:
+        table = _table("run_id", *shown, "stored")
+        for run in runs:
+            stored = "yes" if result_path(run, results_dir).exists() else "no"
+            table.add_row(run.run_id, *(str(getattr(run, field)) for field in shown), stored)
+        _print(table)
+        return
+    frame = sweep(runs, results_dir, device, progress=not quiet, jobs=jobs)
+    table = _table("run_id", *shown, "mean (mm)", "median (mm)")
+    for row in frame.itertuples():
+        table.add_row(
+            row.run_id, *(str(getattr(row, field)) for field in shown), f"{row.mean_mm:.3f}", f"{row.median_mm:.3f}"
+        )
+    _print(table)
 
 
 @app.command("notebooks")
@@ -249,9 +306,9 @@ def _presets() -> list[tuple[str, str]]:
 
 
 def _losses() -> list[tuple[str, str]]:
-    from bench3dmm.losses import get_loss, loss_names
+    from bench3dmm.losses import LOSSES
 
-    return [(name, (get_loss(name).__doc__ or "").partition("\n")[0]) for name in loss_names()]
+    return [(name, (weights.__doc__ or "").partition("\n")[0]) for name, weights in LOSSES.items()]
 
 
 def _profiles() -> list[tuple[str, str]]:

@@ -25,18 +25,21 @@ def evaluate(
     rows: np.ndarray,
     normaliser: Normaliser,
     device: torch.device,
+    near: np.ndarray | None = None,
 ) -> tuple[dict, dict[str, np.ndarray]]:
     """Reconstruct test meshes and measure the Euclidean distance of every vertex, in mm.
 
     Args:
         model: maps normalised (B, V, 3) to its reconstruction.
         vertices: (N, V, 3) mm; samples: N rows with ``expression``; rows: (m,) test rows.
+        near: (V,) bool, the vertices near a landmark, whose error is also reported apart from the others'.
 
     Returns:
-        Metrics (``mean_mm``, ``median_mm``, ``std_mm``, ``p95_mm``, and the same per expression) and arrays:
-        ``histogram`` over ``histogram_edges`` (10 µm bins to 10 mm, then one to infinity), ``sample_error`` (m,),
-        ``sample_index`` (m,), and for six rows at fixed positions ``reconstruction_index`` and
-        ``reconstruction_offset`` (6, V, 3) float16, reconstruction minus mesh.
+        Metrics (``mean_mm``, ``median_mm``, ``std_mm``, ``p95_mm``, the same per expression, and with ``near`` the
+        means ``near_mm`` and ``far_mm``) and arrays: ``histogram`` over ``histogram_edges`` (10 µm bins to 10 mm,
+        then one to infinity), ``sample_error`` (m,), ``sample_index`` (m,), ``vertex_error`` (V,) the mean over
+        meshes, with ``near`` also ``sample_near_error`` and ``sample_far_error`` (m,), and for six rows at fixed
+        positions ``reconstruction_index`` and ``reconstruction_offset`` (6, V, 3) float16, reconstruction minus mesh.
 
     Raises:
         TrainingError: if a reconstruction is not finite.
@@ -73,9 +76,15 @@ def evaluate(
         "histogram_edges": edges,
         "sample_error": errors.mean(axis=1, dtype=np.float64).astype(np.float32),
         "sample_index": rows,
+        "vertex_error": errors.mean(axis=0, dtype=np.float64).astype(np.float32),
         "reconstruction_index": rows[shown],
         "reconstruction_offset": offsets,
     }
+    if near is not None and near.any() and not near.all():
+        for name, part in (("near", near), ("far", ~near)):
+            by_mesh = errors[:, part].mean(axis=1, dtype=np.float64)
+            metrics[f"{name}_mm"] = float(by_mesh.mean())
+            arrays[f"sample_{name}_error"] = by_mesh.astype(np.float32)
     return metrics, arrays
 
 

@@ -1,21 +1,32 @@
-"""Many runs: a sweep trains what is not stored yet and returns one frame."""
+"""Many runs: which of them make which table or figure, and a sweep that trains what is not stored yet."""
 
 from __future__ import annotations
 
+import concurrent.futures
 import itertools
+import multiprocessing
+import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench3dmm.errors import Bench3dmmError, TrainingError
+from bench3dmm.errors import Bench3dmmError, TrainingError, UnknownNameError
 from bench3dmm.results import Result, result_path, to_frame
-from bench3dmm.run import Run, execute
+from bench3dmm.run import Run, check_names, execute
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bench3dmm.data.dataset import Dataset
+
+LATENTS = (8, 16, 64, 256, 512)  # of Fig. 5
+COMA_LATENTS = (8, 16, 64)  # of Fig. 4
+WEIGHTED_LATENT = 512  # section 4.4.3
+SEEDS = (0, 1, 2)
+RELEASED_TEST_SHARE = 0.0764  # 136 of BU3DFE's 1,779 meshes
+RELEASED_VALIDATION = 100  # training rows
 
 
 def grid(**axes: Any) -> list[Run]:
@@ -28,6 +39,87 @@ def grid(**axes: Any) -> list[Run]:
     return [Run(**dict(zip(axes, chosen, strict=True))) for chosen in itertools.product(*values)]
 
 
+# --- the paper's experiments ------------------------------------------------------------------------------------
+
+
+def _datasets_compared(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
+    """COMA against BU3DFE over the latent size (Fig. 4)."""
+    return [
+        *grid(dataset=coma, latent=COMA_LATENTS, **common),
+        *grid(dataset=bu3dfe, latent=COMA_LATENTS, **common),
+    ]
+
+
+def _splits_compared(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
+    """Percentage against identity split on BU3DFE over the latent size (Figs. 5 to 8)."""
+    return grid(dataset=bu3dfe, split=["percentage", "identity"], latent=LATENTS, **common)
+
+
+def _weighted_loss(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
+    """Weighted against plain L1 at d = 512, both splits (Figs. 6 and 9)."""
+    losses = ["l1", "weighted-l1"]
+    return grid(dataset=bu3dfe, split=["percentage", "identity"], latent=WEIGHTED_LATENT, loss=losses, **common)
+
+
+def _ledger(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
+    """Where the paper's text and its released code differ, one switch at a time (docs/ledger.md)."""
+    base = {"dataset": bu3dfe, "latent": 16, **common}
+    weighted = {**base, "latent": WEIGHTED_LATENT}
+    return [
+        *grid(**base),
+        *grid(**base, preset="release"),
+        *grid(**base, validation=RELEASED_VALIDATION),
+        *grid(**base, test_share=RELEASED_TEST_SHARE),
+        *grid(**weighted, loss=["weighted-l1", "weighted-l1-released"]),
+    ]
+
+
+def _convergence(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
+    """How far a profile is from converged: error against epochs for two latent sizes, first seed."""
+    common = {**common, "seed": common["seed"][:1]}
+    return grid(dataset=bu3dfe, latent=[16, 256], epochs=[5, 10, 20, 0, 60, 120], **common)
+
+
+EXPERIMENTS: dict[str, Callable[..., list[Run]]] = {
+    "datasets": _datasets_compared,
+    "splits": _splits_compared,
+    "weighted-loss": _weighted_loss,
+    "ledger": _ledger,
+    "convergence": _convergence,
+}
+PAPER = ("datasets", "splits", "weighted-loss")  # what `paper` stands for: every run of the paper's own artefacts
+
+
+def experiment_names() -> list[str]:
+    return ["paper", *EXPERIMENTS]
+
+
+def experiment(
+    name: str,
+    coma: str = "mh-seq",
+    bu3dfe: str = "mh-scan",
+    profile: str = "quick",
+    seeds: Sequence[int] = SEEDS,
+) -> list[Run]:
+    """The runs of an experiment, each once.
+
+    Args:
+        name: one of `experiment_names`; ``paper`` is all that the paper's tables and figures need.
+        coma, bu3dfe: the datasets that take the places of COMA and BU3DFE.
+
+    Raises:
+        UnknownNameError: with the nearest known experiment.
+    """
+    if name not in experiment_names():
+        raise UnknownNameError("experiment", name, experiment_names())
+    parts = PAPER if name == "paper" else (name,)
+    chosen = [run for part in parts for run in EXPERIMENTS[part](coma, bu3dfe, profile=profile, seed=list(seeds))]
+    return list(dict.fromkeys(chosen))
+
+
+# --- sweeps -----------------------------------------------------------------------------------------------------
+
+
 def sweep(
     runs: Iterable[Run],
     results_dir: str | Path = "results",
@@ -35,13 +127,15 @@ def sweep(
     force: bool = False,
     progress: bool = True,
     *,
+    jobs: int = 1,
     datasets: Mapping[str, Dataset] | None = None,
 ) -> pd.DataFrame:
-    """Execute runs in order, skipping those stored; an interrupted sweep goes on where it was.
+    """Execute runs, skipping those stored; an interrupted sweep goes on where it was.
 
     Args:
         runs: repeated ones are executed once.
-        datasets: meshes by name, instead of `load_dataset`'s.
+        jobs: trainings at once, each in a process with its share of the cores; 0: one a core, on a GPU one.
+        datasets: meshes by name, instead of `load_dataset`'s; only with one job.
 
     Returns:
         One row a run, in the order given; see `bench3dmm.results.to_frame`.
@@ -50,21 +144,90 @@ def sweep(
         TrainingError: after the last run, if some failed: which, and why. The others are stored.
     """
     runs = list(dict.fromkeys(runs))
+    for run in runs:
+        check_names(run)
+    missing = [run for run in runs if force or not result_path(run, results_dir).exists()]
+    jobs = min(jobs if jobs > 0 else _default_jobs(device), len(missing))
+    failures: dict[Run, str] = {}
+    if jobs > 1 and not datasets:
+        failures = _train_at_once(missing, runs, results_dir, device, force, progress, jobs)
+        force = False
     results: list[Result] = []
-    failures: list[str] = []
     for number, run in enumerate(runs, 1):
+        if run in failures:
+            continue
         stored = result_path(run, results_dir).exists() and not force
-        if progress:
+        if progress and jobs <= 1:
             state = "stored" if stored else "training"
             print(f"[{number}/{len(runs)}] {run.run_id} {_differences(run, runs)}: {state}", file=sys.stderr)
         try:
             given = (datasets or {}).get(run.dataset)
             results.append(execute(run, results_dir, device, force, progress, dataset=given))
         except Bench3dmmError as error:
-            failures.append(f"{run.run_id} ({_differences(run, runs)}): {error}")
+            failures[run] = str(error)
     if failures:
-        raise TrainingError(f"{len(failures)} of {len(runs)} runs failed:\n" + "\n".join(failures))
+        lines = [f"{run.run_id} ({_differences(run, runs)}): {reason}" for run, reason in failures.items()]
+        raise TrainingError(f"{len(failures)} of {len(runs)} runs failed:\n" + "\n".join(lines))
     return to_frame(results)
+
+
+def _default_jobs(device: str) -> int:
+    from bench3dmm.device import resolve_device
+
+    return 1 if resolve_device(device).type == "cuda" else len(os.sched_getaffinity(0))
+
+
+def _train_at_once(
+    missing: Sequence[Run],
+    runs: Sequence[Run],
+    results_dir: str | Path,
+    device: str,
+    force: bool,
+    progress: bool,
+    jobs: int,
+) -> dict[Run, str]:
+    """Train in processes that end with the sweep; returns why runs failed."""
+    from bench3dmm.data import load_dataset
+
+    for name in dict.fromkeys(run.dataset for run in missing):
+        load_dataset(name, progress=progress)  # generated once, not by every process
+    if progress:
+        print(f"{len(runs) - len(missing)} of {len(runs)} runs are stored; {jobs} trainings at once", file=sys.stderr)
+    failures: dict[Run, str] = {}
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(jobs, context, _use_threads, (threads,)) as pool:
+        started = {pool.submit(_train_one, run, str(results_dir), device, force): run for run in missing}
+        try:
+            for number, done in enumerate(concurrent.futures.as_completed(started), 1):
+                run = started[done]
+                try:
+                    line = done.result()
+                except Bench3dmmError as error:
+                    failures[run], line = str(error), "failed"
+                except concurrent.futures.process.BrokenProcessPool:
+                    failures[run] = line = "its process died: too little memory for so many jobs?"
+                if progress:
+                    label = f"[{number}/{len(missing)}] {run.run_id} {_differences(run, runs)}"
+                    print(f"{label}: {line}", file=sys.stderr, flush=True)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
+    return failures
+
+
+def _use_threads(count: int) -> None:
+    import torch
+
+    torch.set_num_threads(count)
+
+
+def _train_one(run: Run, results_dir: str, device: str, force: bool) -> str:
+    started = time.perf_counter()
+    result = execute(run, results_dir, device, force, progress=False)
+    return f"{result.metrics['mean_mm']:.3f} mm, {time.perf_counter() - started:.0f} s"
 
 
 def _differences(run: Run, runs: Sequence[Run]) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 METRICS = ("mean_mm", "median_mm", "std_mm", "p95_mm")
+NEAR = ("near_mm", "far_mm")  # where the template has landmarks
 PROVENANCE = (
     "dataset_sha256",
     "dataset_recipe_sha256",
@@ -36,6 +37,7 @@ ARRAYS = (
     "histogram_edges",
     "sample_error",
     "sample_index",
+    "vertex_error",
     "reconstruction_index",
     "reconstruction_offset",
 )
@@ -146,11 +148,12 @@ def _frame(documents: Iterable[dict[str, Any]]) -> pd.DataFrame:
             "run_id": document["run_id"],
             **document["run"],
             **{name: document["metrics"][name] for name in METRICS},
+            **{name: document["metrics"].get(name, math.nan) for name in NEAR},
             **{key: document["provenance"].get(key) for key in COSTS},
         }
         for document in documents
     ]
-    return pd.DataFrame(rows, columns=["run_id", *Run.field_names(), *METRICS, *COSTS])
+    return pd.DataFrame(rows, columns=["run_id", *Run.field_names(), *METRICS, *NEAR, *COSTS])
 
 
 def _file_hash(path: Path) -> str:

@@ -61,6 +61,8 @@ class Run:
         loss: training loss.
         seed: of the initial weights and the order of the meshes.
         split_seed: of the split.
+        test_share: of each person's meshes (percentage) or of the people (identity); 0 stands for the paper's.
+        validation: training rows, the last ones, that are left out, as the released code does with 100.
         profile: see `PROFILES`.
         epochs: 0 stands for the profile's.
         batch_size, learning_rate, learning_rate_decay, weight_decay: of Adam; the decay is per epoch.
@@ -78,6 +80,8 @@ class Run:
     loss: str = "l1"
     seed: int = 0
     split_seed: int = 0
+    test_share: float = 0.0
+    validation: int = 0
     profile: str = "smoke"
     epochs: int = 0
     batch_size: int = 16
@@ -89,7 +93,14 @@ class Run:
         for field in dataclasses.fields(self):
             value = _coerce(field.name, field.type, getattr(self, field.name))
             object.__setattr__(self, field.name, value)
-        for name, least in (("latent", 1), ("batch_size", 1), ("epochs", 0), ("seed", 0), ("split_seed", 0)):
+        for name, least in (
+            ("latent", 1),
+            ("batch_size", 1),
+            ("epochs", 0),
+            ("seed", 0),
+            ("split_seed", 0),
+            ("validation", 0),
+        ):
             if getattr(self, name) < least:
                 raise Bench3dmmError(f"{name} must be {least} or more, got {getattr(self, name)}")
         if self.learning_rate <= 0 or self.weight_decay < 0 or not 0 < self.learning_rate_decay <= 1:
@@ -97,6 +108,8 @@ class Run:
                 "learning_rate must be above 0, weight_decay 0 or more and learning_rate_decay in (0, 1]; got "
                 f"{self.learning_rate}, {self.weight_decay}, {self.learning_rate_decay}"
             )
+        if not 0 <= self.test_share < 1:
+            raise Bench3dmmError(f"test_share must be in [0, 1), got {self.test_share}")
         if self.profile not in PROFILES:
             raise UnknownNameError("profile", self.profile, PROFILES)
 
@@ -148,12 +161,12 @@ def _coerce(name: str, kind: str, value: Any) -> Any:
 def check_names(run: Run) -> None:
     """Raises UnknownNameError for a split, model, preset or loss that does not exist."""
     from bench3dmm.data.splits import check_split
-    from bench3dmm.losses import get_loss
+    from bench3dmm.losses import check_loss
     from bench3dmm.models import check_model
 
     check_split(run.split)
     check_model(run.model, run.preset)
-    get_loss(run.loss)
+    check_loss(run.loss)
 
 
 def execute(
@@ -228,15 +241,19 @@ def _train_and_evaluate(
     from bench3dmm.data.splits import make_split
     from bench3dmm.device import seeded
     from bench3dmm.evaluate import evaluate
-    from bench3dmm.losses import get_loss
+    from bench3dmm.losses import make_loss
     from bench3dmm.mesh.coarsen import build_hierarchy
+    from bench3dmm.mesh.geodesic import near_landmarks
     from bench3dmm.models import build_model
     from bench3dmm.results import Result, save_result
     from bench3dmm.weights import save_weights
 
     started = time.perf_counter()
-    split = make_split(run.split, dataset.samples, run.split_seed)
+    split = make_split(run.split, dataset.samples, run.split_seed, run.test_share)
     train_rows, test_rows = rows_of_profile(split.train, split.test, PROFILES[run.profile])
+    if run.validation >= len(train_rows):
+        raise DataError(f"validation = {run.validation} leaves nothing of {len(train_rows)} training meshes")
+    train_rows = train_rows[: len(train_rows) - run.validation]
     hierarchy = build_hierarchy(dataset.template)
     with seeded(run.seed):
         model = build_model(run.model, hierarchy, run.latent, preset=run.preset)
@@ -255,7 +272,7 @@ def _train_and_evaluate(
     losses, training_seconds = train.fit(
         model,
         train.load_normalised(dataset.vertices, train_rows, normaliser, device),
-        get_loss(run.loss),
+        make_loss(run.loss, dataset.template, device),
         train.Schedule(run.n_epochs, run.batch_size, run.learning_rate, run.learning_rate_decay, run.weight_decay),
         run.seed,
         checkpoint=checkpoint,
@@ -263,7 +280,9 @@ def _train_and_evaluate(
         label=run.run_id,
         progress=progress,
     )
-    metrics, arrays = evaluate(model, dataset.vertices, dataset.samples, test_rows, normaliser, device)
+    metrics, arrays = evaluate(
+        model, dataset.vertices, dataset.samples, test_rows, normaliser, device, near_landmarks(dataset.template)
+    )
     record = {
         **hashes,
         "seeds": {"seed": run.seed, "split_seed": run.split_seed},

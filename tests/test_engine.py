@@ -14,7 +14,7 @@ from oracle import oracle
 from torch import nn
 
 from bench3dmm.bench.published import PublishedNeural3DMM
-from bench3dmm.losses import get_loss
+from bench3dmm.losses import mean_absolute
 from bench3dmm.models import build_model, layers
 from bench3dmm.models.layers import SpiralConv, elu_
 from bench3dmm.models.neural3dmm import PRESETS
@@ -171,7 +171,7 @@ def test_trains_as_the_oracle_does(preset, dtype):
     schedule = Schedule(epochs=1, batch_size=4, learning_rate=1e-3, decay=1, weight_decay=5e-5)
     fast = engine(hierarchy, preset, dtype)
     slow = OracleModel(fast, hierarchy, preset)
-    x, loss = meshes(hierarchy, 20, dtype), get_loss("l1")
+    x, loss = meshes(hierarchy, 20, dtype), mean_absolute
     batches = torch.randperm(20, generator=torch.Generator().manual_seed(0)).split([4, 4, 4, 5, 3]) * 4
 
     with Workers(1) as workers:

@@ -47,7 +47,7 @@ def test_each_figure_is_complete(paper):
         for artefact, quantity in (("fig5", "generalization_error"), ("fig6", "median_error")):
             curve = series(paper, artefact=artefact, split=split, loss="l1", quantity=quantity)
             assert list(curve.index) == [8, 16, 64, 256, 512]
-    assert len(series(paper, loss="weighted_l1")) == 4
+    assert len(series(paper, loss="weighted-l1")) == 4
 
 
 def test_agrees_with_the_papers_text(paper):
@@ -74,4 +74,4 @@ def test_weighted_loss_is_worse_at_the_same_latent_size(paper):
     for split in ("percentage", "identity"):
         for quantity, artefact in (("median_error", "fig6"), ("generalization_error", "fig5")):
             plain = series(paper, artefact=artefact, split=split, loss="l1", quantity=quantity)[512]
-            assert series(paper, split=split, loss="weighted_l1", quantity=quantity)[512] > plain
+            assert series(paper, split=split, loss="weighted-l1", quantity=quantity)[512] > plain

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from bench3dmm.errors import TrainingError
-from bench3dmm.losses import get_loss
+from bench3dmm.losses import mean_absolute
 from bench3dmm.train import Normaliser, Schedule, epoch_order, fit, load_normalised
 
 SCHEDULE = Schedule(epochs=4, batch_size=4, learning_rate=1e-3, decay=0.99, weight_decay=5e-5)
@@ -70,14 +70,14 @@ def test_centring_only():
 
 
 def test_l1_is_the_mean_absolute_difference():
-    assert get_loss("l1")(torch.tensor([[[1.0, 2, 3]]]), torch.tensor([[[0.0, 4, 3]]])) == 1
+    assert mean_absolute(torch.tensor([[[1.0, 2, 3]]]), torch.tensor([[[0.0, 4, 3]]])) == 1
 
 
 def test_equals_a_plain_loop_over_adam():
     """The published optimisation written out: L2 in the gradient, rate × 0.99 an epoch, last short batch kept."""
     x = meshes()
     model, plain = tiny(), tiny()
-    losses, _ = fit(model, x, get_loss("l1"), SCHEDULE, 7, progress=False)
+    losses, _ = fit(model, x, mean_absolute, SCHEDULE, 7, progress=False)
 
     moments = {name: (torch.zeros_like(p), torch.zeros_like(p)) for name, p in plain.named_parameters()}
     step = 0
@@ -122,13 +122,13 @@ def test_loss_that_is_not_finite_names_epoch_and_rate():
 @pytest.mark.parametrize("stop", [1, 3])
 def test_resumes_to_the_same_weights(tmp_path, stop):
     whole, interrupted = tiny(), tiny()
-    losses, _ = fit(whole, meshes(), get_loss("l1"), SCHEDULE, 0, progress=False)
+    losses, _ = fit(whole, meshes(), mean_absolute, SCHEDULE, 0, progress=False)
 
     def dies(prediction, target, calls=[]):  # noqa: B006
         calls.append(1)
         if len(calls) > 3 * stop + 1:  # within the epoch after the last checkpoint
             raise KeyboardInterrupt
-        return get_loss("l1")(prediction, target)
+        return mean_absolute(prediction, target)
 
     path = tmp_path / "x" / "checkpoint.safetensors"
     options = {"checkpoint": path, "fingerprint": "a", "progress": False}
@@ -138,7 +138,7 @@ def test_resumes_to_the_same_weights(tmp_path, stop):
 
     def counts(prediction, target):
         seen.append(1)
-        return get_loss("l1")(prediction, target)
+        return mean_absolute(prediction, target)
 
     fresh = Tiny()  # other weights: all must come from the checkpoint
     resumed, _ = fit(fresh, meshes(), counts, SCHEDULE, 0, **options)
@@ -149,10 +149,10 @@ def test_resumes_to_the_same_weights(tmp_path, stop):
 
 def test_checkpoint_of_another_training_is_not_used(tmp_path, capsys):
     path = tmp_path / "checkpoint.safetensors"
-    fit(tiny(), meshes(), get_loss("l1"), SCHEDULE, 0, checkpoint=path, fingerprint="a", progress=False)
+    fit(tiny(), meshes(), mean_absolute, SCHEDULE, 0, checkpoint=path, fingerprint="a", progress=False)
     model, plain = tiny(), tiny()
-    fit(model, meshes(), get_loss("l1"), SCHEDULE, 1, checkpoint=path, fingerprint="b", progress=False)
-    fit(plain, meshes(), get_loss("l1"), SCHEDULE, 1, progress=False)
+    fit(model, meshes(), mean_absolute, SCHEDULE, 1, checkpoint=path, fingerprint="b", progress=False)
+    fit(plain, meshes(), mean_absolute, SCHEDULE, 1, progress=False)
     assert "starts over" in capsys.readouterr().err
     assert_equal(state(model), state(plain))
 
@@ -161,12 +161,12 @@ def test_damaged_checkpoint_is_named(tmp_path):
     path = tmp_path / "checkpoint.safetensors"
     path.write_bytes(b"half a file")
     with pytest.raises(TrainingError, match=r"checkpoint\.safetensors.*delete it"):
-        fit(tiny(), meshes(), get_loss("l1"), SCHEDULE, 0, checkpoint=path, progress=False)
+        fit(tiny(), meshes(), mean_absolute, SCHEDULE, 0, checkpoint=path, progress=False)
 
 
 def test_a_few_plain_lines_outside_a_terminal(capsys):
     schedule = Schedule(epochs=95, batch_size=10, learning_rate=1e-3, decay=0.99, weight_decay=0)
-    fit(tiny(), meshes(), get_loss("l1"), schedule, 0, label="some run")
+    fit(tiny(), meshes(), mean_absolute, schedule, 0, label="some run")
     lines = capsys.readouterr().err.splitlines()
     assert 5 <= len(lines) <= 11
     assert lines[-1].startswith("some run: epoch 95/95, loss 0.")

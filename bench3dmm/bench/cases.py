@@ -11,7 +11,7 @@ import torch
 
 from bench3dmm.bench.published import PublishedNeural3DMM
 from bench3dmm.bench.timing import Action
-from bench3dmm.losses import get_loss
+from bench3dmm.losses import mean_absolute
 from bench3dmm.mesh.coarsen import build_hierarchy, decimate
 from bench3dmm.mesh.template import Template
 from bench3dmm.models import build_model
@@ -99,7 +99,7 @@ def training_step(side: str, case: Case, hierarchy: Hierarchy, meshes: torch.Ten
 
     The engine's are the trainer's own; the published side steps the usual way, with the same fused Adam.
     """
-    device, loss = meshes.device, get_loss("l1")
+    device, loss = meshes.device, mean_absolute
     model = build_side(side, case, hierarchy, device)
     optimizer = make_optimizer(model, schedule_of(case), device)
     order = torch.randperm(len(meshes), generator=torch.Generator().manual_seed(1))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
+from scipy.spatial import cKDTree
 
 from bench3dmm.errors import MeshError
 from bench3dmm.mesh.template import Template
@@ -69,6 +70,32 @@ def landmark_weights(template: Template) -> np.ndarray:
     others = distance[distance > 0]
     nearest = others.min() if len(others) else 1.0
     return nearest / np.where(distance > 0, distance, nearest)
+
+
+def released_landmark_weights(template: Template) -> np.ndarray:
+    """The weights that the paper's released code computes, which are not eq. 6: (V,) float64 in [0, 1].
+
+    Landmark ids are read one too high (1-based lists used as 0-based), a landmark's own distance is the one to the
+    *next* landmark, so that landmarks are not the heaviest.
+
+    Raises:
+        MeshError: for a template without landmarks.
+    """
+    if not len(template.landmarks):
+        raise MeshError(f"{template.name}: the weighted loss needs landmarks, and the template has none")
+    landmarks = np.unique(np.minimum(template.landmarks + 1, template.n_vertices - 1))
+    offsets = template.vertices[:, None] - template.vertices[landmarks]
+    distance = np.sqrt((offsets**2).sum(2))
+    inverse = 1 / np.where(distance > 0, distance, np.inf).min(1)
+    return inverse / inverse.max()
+
+
+def near_landmarks(template: Template, radius: float = 10.0) -> np.ndarray:
+    """Vertices within ``radius`` mm (Euclidean, on the template) of a landmark: (V,) bool, none without landmarks."""
+    if not len(template.landmarks):
+        return np.zeros(template.n_vertices, dtype=bool)
+    distance, _ = cKDTree(template.vertices[template.landmarks]).query(template.vertices)
+    return distance <= radius
 
 
 def _sources(template: Template, source: int | Sequence[int] | np.ndarray) -> np.ndarray:
