@@ -150,7 +150,7 @@ def contact_sheet_figure(dataset: Dataset, people: int = 6, cell: int = 200) -> 
             axes.text((column + 0.5) * width, -6, label, ha="center", va="bottom", fontsize=8)
         for row, name in enumerate(chosen.index):
             axes.text(-12, (row + 0.5) * height, name, ha="right", va="center", fontsize=8)
-        footer(figure, f"{_dataset_line(dataset)} · each expression at its strongest, one scale for all")
+        add_footer(figure, f"{_dataset_line(dataset)} · each expression at its strongest, one scale for all")
     return figure
 
 
@@ -199,7 +199,7 @@ def spiral_figure(
         patch.set_title(f"on the mesh: {hops} hops, {len(spiral)} vertices")
         _draw_pixels(image, hops)
         image.set_title(f"on an image: {hops} hops, {(2 * hops + 1) ** 2} pixels")
-        footer(figure, f"spiral ordering of vertex {centre} of {name or template.name} · no training")
+        add_footer(figure, f"spiral ordering of vertex {centre} of {name or template.name} · no training")
     return figure
 
 
@@ -271,7 +271,7 @@ def heatmap_rows(
             mean = f"mean\n{error[row].mean():.2f} mm"
             axes.text(3 * width + 10, (row + 0.5) * height, mean, va="center", fontsize=8)
         _colour_bar(figure, cmap)
-        footer(figure, footer)
+        add_footer(figure, footer)
     return figure
 
 
@@ -295,7 +295,7 @@ def error_cdf_figure(results: Sequence[Result], limit: float = 10.0) -> Figure:
         axes.set_ylabel("test vertices within it (%)")
         axes.grid(True)
         axes.legend(loc="lower right")
-        footer(figure, run_line(*results))
+        add_footer(figure, run_line(*results))
     return figure
 
 
@@ -315,7 +315,7 @@ def training_figure(result: Result) -> Figure:
         for axis_formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
             axis_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.grid(True, which="both")
-        footer(figure, run_line(result))
+        add_footer(figure, run_line(result))
     return figure
 
 
@@ -398,7 +398,7 @@ def _colour_bar(figure: Figure, cmap: str) -> None:
     bar.outline.set_visible(False)
 
 
-def footer(figure: Figure, text: str) -> None:
+def add_footer(figure: Figure, text: str) -> None:
     width, height = figure.get_size_inches()
     figure.text(0.08 / width, 0.08 / height, text, fontsize=6.5, color=SOFT, ha="left", va="bottom")
 

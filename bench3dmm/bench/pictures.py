@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bench3dmm.bench.scaling import exponent
-from bench3dmm.figures import INK, PALETTE, SOFT, footer, style
+from bench3dmm.figures import INK, PALETTE, SOFT, add_footer, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,7 +109,7 @@ def _foot(figure: Figure, text: str) -> None:
     """The footer, with room left for it."""
     height = 0.25 / figure.get_size_inches()[1]
     figure.get_layout_engine().set(rect=(0, height, 1, 1 - height))
-    footer(figure, text)
+    add_footer(figure, text)
 
 
 def machine_line(record: dict[str, Any]) -> str:
