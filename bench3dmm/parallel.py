@@ -18,10 +18,7 @@ import torch
 
 
 class Workers:
-    """Up to ``most`` threads, and no more than torch uses; a context manager.
-
-    Inside, torch has one thread an operation (or cores / workers, where there are more cores than workers).
-    """
+    """Up to ``most`` threads, and no more than torch uses; a context manager. Inside, an operation has one thread."""
 
     def __init__(self, most: int) -> None:
         self.cores = torch.get_num_threads()
@@ -29,18 +26,16 @@ class Workers:
         self.pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Workers:
-        if self.count > 1:
-            # The setting is partly global, partly of each thread.
-            each = self.cores // self.count
-            torch.set_num_threads(each)
-            self.pool = ThreadPoolExecutor(self.count, "bench3dmm", torch.set_num_threads, (each,))
+        torch.set_num_threads(1)
+        if self.count > 1:  # the setting is partly global, partly of each thread
+            self.pool = ThreadPoolExecutor(self.count, "bench3dmm", torch.set_num_threads, (1,))
         return self
 
     def __exit__(self, *_: object) -> None:
         if self.pool:
             self.pool.shutdown()
             self.pool = None
-            torch.set_num_threads(self.cores)
+        torch.set_num_threads(self.cores)
 
     def map(self, function: Callable[..., Any], items: Iterable[Any]) -> list[Any]:
         """The function's values, in the order of the items."""

@@ -118,6 +118,8 @@ def record():
         "schema": bench.SCHEMA,
         "device": "a machine",
         "versions": {"torch": "2"},
+        "threads": 2,
+        "measured": {section: {"seconds": 1.0} for section in bench.SECTIONS},
         "machine": MACHINE,
         "compare": rows,
         "layers": layers,
@@ -144,6 +146,21 @@ def test_record_is_kept_whole_and_drawn(record, tmp_path):
     names = {f"bench-{part}.{kind}" for part in ("compare", "layers", "scaling") for kind in ("png", "pdf")}
     assert {path.name for path in written} == {"bench.json", *names}
     assert bench.load_bench(tmp_path / "bench.json")["compare"] == record["compare"]
+
+
+def test_sections_measured_later_join_those_of_the_same_machine(record, tmp_path):
+    bench.save_bench(record, tmp_path)
+    common = ("schema", "device", "versions", "threads", "machine")
+    later = {key: record[key] for key in common} | {
+        "measured": {"around": {}},
+        "around": {**record["around"], "help_s": 9},
+    }
+    bench.save_bench(later, tmp_path)
+    joined = bench.load_bench(tmp_path / "bench.json")
+    assert joined["around"]["help_s"] == 9
+    assert joined["compare"] == record["compare"]
+    bench.save_bench({**later, "device": "another machine"}, tmp_path)
+    assert "compare" not in bench.load_bench(tmp_path / "bench.json")
 
 
 def test_every_section_has_a_table(record):

@@ -42,21 +42,24 @@ def run_bench(
             raise UnknownNameError("section of the bench", section, SECTIONS)
     # What torch's threads do by default; this package's own runs have them sleep at once, see `bench3dmm.run`.
     os.environ.setdefault("GOMP_SPINCOUNT", "300000")
-    import torch
-
     from bench3dmm import provenance
     from bench3dmm.device import resolve_device
 
     place = resolve_device(device)
-    started = time.perf_counter()
     say("machine: matrix product and memory bandwidth")
     machine = machine_rates(place)
-    record: dict[str, Any] = {"schema": SCHEMA, **provenance.environment(place), "machine": machine}
-    record["threads"] = torch.get_num_threads()
+    environment = provenance.environment(place)
+    record: dict[str, Any] = {key: environment[key] for key in ("versions", "device", "threads")}
+    record |= {"schema": SCHEMA, "machine": machine, "measured": {}}
     measured = {"compare": _compare, "layers": _layers, "scaling": _scaling, "together": _together, "around": _around}
     for section in sections:
+        started = time.perf_counter()
         record[section] = measured[section](place, machine, rounds, say)
-        record["seconds"] = round(time.perf_counter() - started, 1)
+        record["measured"][section] = {
+            "created": environment["created"],
+            "git": environment["git"],
+            "seconds": round(time.perf_counter() - started, 1),
+        }
         keep(record)
     return record
 
@@ -76,19 +79,29 @@ def machine_rates(device: torch.device) -> dict[str, float]:
 
 
 def save_bench(record: dict[str, Any], folder: str | Path) -> list[Path]:
-    """Write ``bench.json`` and the pictures of what was measured, as PNG and PDF."""
+    """Write ``bench.json`` and the pictures of what was measured, as PNG and PDF.
+
+    Sections that the folder's record has from the same device and versions, and that were not measured now, are kept.
+    """
     from bench3dmm.bench import pictures
     from bench3dmm.figures import save_figure
 
-    folder = Path(folder)
-    write_json(folder / "bench.json", record)
-    written = [folder / "bench.json"]
+    path = Path(folder) / "bench.json"
+    record = _joined(load_bench(path), record) if path.exists() else record
+    write_json(path, record)
+    written = [path]
     drawn = {"compare": pictures.compare_figure, "layers": pictures.layers_figure,
              "scaling": pictures.scaling_figure}  # fmt: skip
     for section, draw in drawn.items():
         if section in record:
             written += save_figure(draw(record), folder, f"bench-{section}")
     return written
+
+
+def _joined(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    if any(old.get(key) != new[key] for key in ("device", "threads", "versions")):
+        return new
+    return {**old, **new, "measured": {**old["measured"], **new["measured"]}}
 
 
 def load_bench(path: str | Path) -> dict[str, Any]:

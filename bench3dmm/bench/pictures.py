@@ -33,6 +33,8 @@ def compare_figure(record: dict[str, Any]) -> Figure:
             {side: [1e3 * row[f"{side}_s"]["median"] for row in rows] for side in COLOURS},
             {side: [[1e3 * row[f"{side}_s"][end] for row in rows] for end in ("min", "max")] for side in COLOURS},
         )
+        above.set_xscale("log")
+        above.set_xlim(right=2.5e3 * max(row["published_s"]["max"] for row in rows))
         above.set_xlabel("milliseconds (median; whiskers: least and most)")
         above.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2)
         _pairs(
@@ -40,6 +42,7 @@ def compare_figure(record: dict[str, Any]) -> Figure:
             [_row_label(row) for row in memory],
             {side: [row["peak_mb"][side] for row in memory] for side in COLOURS},
         )
+        below.margins(x=0.12)
         below.set_xlabel("peak memory of training, MB")
         _foot(figure, machine_line(record))
     return figure
@@ -137,11 +140,13 @@ def _pairs(
             at + offset, bars, height=0.38, color=COLOURS[side], label=LABELS[side], xerr=spread,
             error_kw={"ecolor": INK, "elinewidth": 0.7},
         )  # fmt: skip
-    for y, fast, slow in zip(at, values["engine"], values["published"], strict=True):
-        axes.text(1.25 * max(fast, slow), y, f"{slow / fast:.1f} ×", va="center", fontsize=8, color=INK)
+    ends = values["published"] if ranges is None else ranges["published"][1]
+    for y, fast, slow, end in zip(at, values["engine"], values["published"], ends, strict=True):
+        axes.annotate(
+            f"{slow / fast:.1f} ×", (max(fast, slow, end), y), (6, 0), textcoords="offset points", va="center",
+            fontsize=8, color=INK,
+        )  # fmt: skip
     axes.set_yticks(at, names, fontsize=8)
-    axes.set_xscale("log")
-    axes.set_xlim(right=3.0 * max(values["published"]))
 
 
 def _guide(axes: Axes, part: pd.DataFrame, factor: float) -> None:

@@ -46,7 +46,7 @@ def points() -> Iterator[Point]:
 
 
 def measure(point: Point, device: str) -> dict[str, Any]:
-    """Median seconds of a training step and peak memory of training."""
+    """Seconds of a training step, the least of five measurements, and peak memory of training."""
     measured = in_process("step", device=device, side=point.side, **asdict(point.case))
     return {"axis": point.axis, "value": point.value, "side": point.side, **asdict(point.case), **measured}
 
