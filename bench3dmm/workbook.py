@@ -1,0 +1,117 @@
+"""What every notebook does around its figures: train what is missing, save what it shows, say where it came from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench3dmm.artefacts import Setup, save_table, stored_results
+from bench3dmm.experiments import SEEDS, sweep
+from bench3dmm.figures import save_figure
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from bench3dmm.data.dataset import Dataset
+    from bench3dmm.results import Result
+
+PAPER_CSV = Path(__file__).resolve().parent.parent / "results" / "paper.csv"
+
+
+class Workbook:
+    """The setting of one notebook.
+
+    Args:
+        coma, bu3dfe: the datasets that take the places of COMA and BU3DFE.
+        profile, seeds: of the runs; ``seeds`` is how many.
+        results_dir: where runs are looked for and stored.
+        figures_dir: where figures (PNG, PDF) and tables (CSV, LaTeX) go; empty: nowhere.
+        device, jobs: see `bench3dmm.experiments.sweep`.
+    """
+
+    def __init__(
+        self,
+        coma: str = "mh-seq",
+        bu3dfe: str = "mh-scan",
+        profile: str = "quick",
+        seeds: int = len(SEEDS),
+        results_dir: str | Path = "../results",
+        figures_dir: str | Path = "",
+        device: str = "auto",
+        jobs: int = 0,
+    ) -> None:
+        self.setup = Setup(coma, bu3dfe, profile, tuple(range(seeds)))
+        self.results_dir, self.figures_dir = results_dir, figures_dir
+        self.device, self.jobs = device, jobs
+        self.results: list[Result] = []
+
+    def train(self, *experiments: str) -> list[Result]:
+        """The results of those experiments; runs that are not stored are trained first."""
+        runs = self.setup.runs(*experiments)
+        sweep(runs, self.results_dir, self.device, jobs=self.jobs)
+        self.results = stored_results(runs, self.results_dir)
+        return self.results
+
+    def dataset(self, place: str) -> Dataset:
+        """The dataset in the place of ``coma`` or ``bu3dfe``."""
+        from bench3dmm.data import load_dataset
+
+        return load_dataset(getattr(self.setup, place))
+
+    def figure(self, figure: Figure, name: str) -> Figure:
+        """Save a figure and pass it on, to be shown."""
+        if self.figures_dir:
+            save_figure(figure, self.figures_dir, name)
+        return figure
+
+    def table(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
+        """Save a table and pass it on, to be shown."""
+        if self.figures_dir:
+            save_table(frame, self.figures_dir, name)
+        return frame
+
+    def verdicts(self, *ids: str) -> pd.DataFrame:
+        """The verdicts on claims (all, if none is named) from the results trained or loaded so far."""
+        import pandas as pd
+
+        from bench3dmm.claims import evaluate_claims, verdict_table
+
+        datasets = {dataset.name: dataset for dataset in (self.dataset("coma"), self.dataset("bu3dfe"))}
+        verdicts = evaluate_claims(
+            self.results, self.setup.coma, self.setup.bu3dfe, datasets=datasets, paper=pd.read_csv(PAPER_CSV)
+        )
+        table = verdict_table(verdicts)
+        shown = [
+            "place",
+            "quote",
+            "effect is",
+            "holds if",
+            "paper",
+            "ours",
+            "95 % interval",
+            "verdict",
+            "reason",
+            "data",
+        ]
+        return table.loc[list(ids) or table.index, shown].round(3)
+
+    def provenance(self) -> pd.DataFrame:
+        """Where the numbers come from: one row for each dataset, machine, commit and version among the results."""
+        import pandas as pd
+
+        rows = [
+            {
+                "dataset": result.run.dataset,
+                "profile": result.run.profile,
+                "data sha256": str(result.provenance["dataset_sha256"])[:12],
+                "device": result.provenance["device"],
+                "commit": (result.provenance.get("git") or {}).get("commit", "")[:10],
+                "torch": result.provenance["versions"]["torch"],
+                "minutes": result.provenance["training_seconds"] / 60,
+            }
+            for result in self.results
+        ]
+        keys = ["dataset", "profile", "data sha256", "device", "commit", "torch"]
+        grouped = pd.DataFrame(rows, columns=[*keys, "minutes"]).groupby(keys, sort=False)["minutes"]
+        return grouped.agg(runs="size", minutes="sum").round(1).reset_index()

@@ -1,0 +1,72 @@
+"""The results in the repository: what the code of today would make them from, each once, complete and small."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench3dmm.data import recipe_sha256
+from bench3dmm.data.makehuman import Registration, recipe, sample_table
+from bench3dmm.data.splits import make_split
+from bench3dmm.mesh.coarsen import build_hierarchy
+from bench3dmm.results import load_result, load_results
+from bench3dmm.run import PROFILES, check_names, rows_of_profile
+
+RESULTS = Path(__file__).parent.parent / "results"
+STORED = sorted(RESULTS.glob("*/*.json"))
+LARGEST_MB = 30
+
+
+@cache
+def samples(name):
+    return sample_table(recipe(name))
+
+
+@cache
+def hierarchy_sha256(name):
+    return build_hierarchy(Registration.of(recipe(name)).template).sha256
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_result_is_what_this_code_would_measure(path):
+    result = load_result(path)
+    run, made = result.run, result.provenance
+    check_names(run)
+    assert path.parent.name == run.profile
+    assert made["dataset_recipe_sha256"] == recipe_sha256(run.dataset)
+    assert made["hierarchy_sha256"] == hierarchy_sha256(run.dataset)
+    split = make_split(run.split, samples(run.dataset), run.split_seed, run.test_share)
+    assert made["split_sha256"] == split.sha256
+    train, test = rows_of_profile(split.train, split.test, PROFILES[run.profile])
+    np.testing.assert_array_equal(result.arrays["sample_index"], test)
+    assert made["train_meshes"] == len(train) - run.validation
+    assert made["epochs"] == len(result.arrays["loss"]) == (0 if run.model == "pca" else run.n_epochs)
+    assert made["git"] and not made["git"]["dirty"], "measured by code that no commit holds"
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_metrics_are_those_of_the_arrays(path):
+    result = load_result(path)
+    errors = result.arrays["sample_error"]
+    assert result.metrics["mean_mm"] == pytest.approx(errors.mean(dtype=np.float64), rel=1e-5)
+    assert result.metrics["mean_mm"] == pytest.approx(result.arrays["vertex_error"].mean(dtype=np.float64), rel=1e-5)
+    counts, edges = result.arrays["histogram"], result.arrays["histogram_edges"]
+    assert counts.sum() == len(errors) * len(result.arrays["vertex_error"])
+    below = np.searchsorted(np.cumsum(counts), counts.sum() / 2)
+    assert edges[below] - 1e-6 <= result.metrics["median_mm"] <= edges[below + 1] + 1e-6
+
+
+def test_no_run_is_stored_twice_and_no_array_without_its_result():
+    frame = load_results(RESULTS)
+    assert not frame["run_id"].duplicated().any()
+    stems = {path.with_suffix("") for path in STORED}
+    orphans = [path for path in RESULTS.glob("*/*.npz") if path.with_suffix("") not in stems]
+    assert not orphans
+
+
+def test_results_are_small_enough_for_a_repository():
+    kept = [path for path in RESULTS.rglob("*") if path.is_file() and path.suffix != ".safetensors"]
+    assert sum(path.stat().st_size for path in kept) <= LARGEST_MB * 1e6
