@@ -30,8 +30,18 @@ app = typer.Typer(
         "2 wrong usage or an unknown name; 130 interrupted."
     ),
 )
-data_app = typer.Typer(no_args_is_help=True, help="Look at the datasets, and generate them ahead of time.")
+data_app = typer.Typer(no_args_is_help=True, help="Look at the datasets, generate them ahead of time, import your own.")
+import_app = typer.Typer(
+    no_args_is_help=True,
+    help=(
+        "Import data of your own: COMA, the registered BU3DFE, or any registered meshes.\n\n"
+        "Every mesh is checked (vertices, connectivity, NaN, size), converted to mm and copied into the cache "
+        "($BENCH3DMM_CACHE, or the user's cache folder). Nothing is uploaded, and nothing written anywhere else. "
+        "An import that is stopped goes on when the same command is given again. See docs/licensed-data.md."
+    ),
+)
 app.add_typer(data_app, name="data")
+data_app.add_typer(import_app, name="import")
 
 _RUN_HELP = (
     "Train one model, evaluate it on the test split, store the result.\n\n"
@@ -180,6 +190,127 @@ def data_build(name: Annotated[str, typer.Argument(help="Dataset, or NAME@VARIAN
     typer.echo(f"{dataset.name}: {len(dataset):,} meshes, sha256 {dataset.sha256[:12]}…, in {cache_dir()}")
 
 
+_TEMPLATE = Annotated[Path | None, typer.Option(help="PLY or OBJ with the connectivity; else the first mesh's.")]
+_LANDMARKS = Annotated[Path | None, typer.Option(help="Vertex ids in a .txt, .json or .npy; for the weighted loss.")]
+_ONE_BASED = Annotated[
+    bool | None, typer.Option("--one-based/--zero-based", help="From what landmark ids count.", show_default=False)
+]
+_UNIT = Annotated[
+    str | None, typer.Option(help="Of the meshes: mm, cm, dm, m or inch; recognised by size if not given.")
+]
+_LARGEST = Annotated[bool, typer.Option("--largest-component", help="Only the largest connected part of each mesh.")]
+_REPLACE = Annotated[bool, typer.Option("--replace", help="Replace an import of that name by other data.")]
+_QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+_COMA_EXAMPLES = "[bold]Example[/bold]\n\n  bench3dmm data import coma --source ~/COMA_data"
+_BU3DFE_EXAMPLES = (
+    "[bold]Examples[/bold]\n\n"
+    "  bench3dmm data import bu3dfe --source ~/BU3DFE\n\n"
+    "  bench3dmm data import bu3dfe --source ~/BU3DFE --array ~/BU3DFE/dataset.npy --one-based"
+)
+_MESHES_EXAMPLES = (
+    "[bold]Examples[/bold]\n\n"
+    "  bench3dmm data import meshes --name mine --source faces\n\n"
+    "  bench3dmm data import meshes --name mine --source faces --samples faces/table.csv\n\n"
+    "  bench3dmm data import meshes --name mine --array faces.npy --template face.obj --samples table.csv"
+)
+
+
+@import_app.command("coma", epilog=_COMA_EXAMPLES)
+def import_coma_command(
+    source: Annotated[Path, typer.Option(help="The folder that holds the subjects' folders.")],
+    template: _TEMPLATE = None,
+    landmarks: _LANDMARKS = None,
+    one_based: _ONE_BASED = None,
+    unit: _UNIT = None,
+    largest_component: _LARGEST = False,
+    replace: _REPLACE = False,
+    quiet: _QUIET = False,
+) -> None:
+    """COMA, as the dataset coma. Get it, with a licence, from coma.is.tue.mpg.de.
+
+    Layout of DIR, the raw download: SUBJECT/EXPRESSION/*.ply, e.g.
+    FaceTalk_170725_00137_TA/bareteeth/bareteeth.000001.ply, in metres. Meshes per expression are compared with the
+    paper's Table 1 and every difference is listed.
+    """
+    from bench3dmm.data.coma import import_coma
+    from bench3dmm.data.plans import Options
+
+    options = Options(template, landmarks, one_based, unit, largest_component, replace, not quiet)
+    _imported(import_coma(source, options))
+
+
+@import_app.command("bu3dfe", epilog=_BU3DFE_EXAMPLES)
+def import_bu3dfe_command(
+    source: Annotated[Path, typer.Option(help="The folder that holds the files.")],
+    array: Annotated[Path | None, typer.Option(help="The array, if several or none is found.")] = None,
+    template: Annotated[Path | None, typer.Option(help="The PLY or OBJ, if several or none is found.")] = None,
+    landmarks: Annotated[Path | None, typer.Option(help="The vertex ids, if several or none is found.")] = None,
+    identities: Annotated[Path | None, typer.Option(help="The list, if several or none is found.")] = None,
+    without_landmarks: Annotated[
+        bool, typer.Option("--without-landmarks", help="Import without; the weighted loss then refuses.")
+    ] = False,
+    one_based: Annotated[
+        bool | None,
+        typer.Option(
+            "--one-based/--zero-based",
+            help="From what landmark ids count, if symmetry cannot tell.",
+            show_default=False,
+        ),
+    ] = None,
+    unit: _UNIT = None,
+    largest_component: _LARGEST = False,
+    replace: _REPLACE = False,
+    quiet: _QUIET = False,
+) -> None:
+    """The registered BU3DFE, as the dataset bu3dfe. The scans are licensed by Binghamton University.
+
+    DIR holds, under any names: an array (.npy, N × V × 3: 1779 × 6704 × 3, metres), a template (OBJ or PLY of V
+    vertices), landmarks (a list of vertex ids), and identities (a text file, one a row of the array, such as
+    F0001_AN01WH: subject, expression, level). Each is found by what it is. Meshes per expression are compared with the
+    paper's Table 2 and every difference is listed.
+    """
+    from bench3dmm.data.bu3dfe import import_bu3dfe
+    from bench3dmm.data.plans import Options
+
+    options = Options(template, landmarks, one_based, unit, largest_component, replace, not quiet)
+    _imported(import_bu3dfe(source, options, array=array, identities=identities, without_landmarks=without_landmarks))
+
+
+@import_app.command("meshes", epilog=_MESHES_EXAMPLES)
+def import_meshes_command(
+    name: Annotated[str, typer.Option(help="What the dataset shall be called.")],
+    source: Annotated[Path | None, typer.Option(help="The folder that holds the PLY or OBJ files.")] = None,
+    array: Annotated[Path | None, typer.Option(help="Instead of a folder: a .npy of shape (N, V, 3).")] = None,
+    samples: Annotated[
+        Path | None, typer.Option(help="CSV: file, subject, expression, maybe level (0 to 1) and frame; a row a mesh.")
+    ] = None,
+    template: _TEMPLATE = None,
+    landmarks: _LANDMARKS = None,
+    one_based: _ONE_BASED = None,
+    unit: _UNIT = None,
+    largest_component: _LARGEST = False,
+    replace: _REPLACE = False,
+    quiet: _QUIET = False,
+) -> None:
+    """Any registered meshes: all with the same vertices and faces, in the same order.
+
+    Either DIR/SUBJECT/EXPRESSION/*.ply (or .obj); or any folder with --samples, whose column file names the meshes
+    below DIR; or an array with --template and --samples (without the column file).
+    """
+    from bench3dmm.data.meshes import import_meshes
+    from bench3dmm.data.plans import Options
+
+    options = Options(template, landmarks, one_based, unit, largest_component, replace, not quiet)
+    _imported(import_meshes(name, source, options, array=array, samples=samples))
+
+
+def _imported(dataset) -> None:
+    from bench3dmm.data.cache import imported_dir
+
+    folder = imported_dir() / dataset.name
+    typer.echo(f"{dataset.name}: {len(dataset):,} meshes, sha256 {dataset.sha256[:12]}…, in {folder}")
+
+
 @app.command("sweep", epilog=_SWEEP_EXAMPLES)
 def run_sweep(
     name: Annotated[
@@ -277,13 +408,14 @@ def bench(
 
 def _datasets() -> list[tuple[str, str]]:
     from bench3dmm.data import dataset_names, variant_names
+    from bench3dmm.data.cache import imported_note
 
     notes = {
         "mh-seq": "synthetic CC0 expression sequences, structured like COMA: 12 people, 20,466 meshes",
         "mh-scan": "synthetic CC0 scans, structured like BU3DFE: 100 people, 1,779 meshes",
     }
     variants = [("NAME@VARIANT", f"either without its noise or some mechanisms: {', '.join(variant_names())}")]
-    return [(name, notes.get(name, "registered")) for name in dataset_names()] + variants
+    return [(name, notes.get(name) or imported_note(name)) for name in dataset_names()] + variants
 
 
 def _splits() -> list[tuple[str, str]]:

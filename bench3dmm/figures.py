@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from bench3dmm.render import (
     colour_map,
     contact_sheet,
     fit_view,
+    project,
     render_meshes,
     vertex_normals,
 )
@@ -30,6 +32,7 @@ from bench3dmm.storage import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
     from bench3dmm.data.dataset import Dataset
@@ -40,8 +43,12 @@ if TYPE_CHECKING:
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
 """Okabe and Ito's eight colours, which colour-blind readers can tell apart."""
 
+FIXED_POSITIONS = "test meshes at fixed positions of the split"
+"""How the meshes of heatmap figures are chosen: not by their error."""
+
 INK, SOFT = "#222222", "#6b6b6b"
 DPI = 200
+FOOT_SIZE = 6.5  # points
 
 
 @contextmanager
@@ -135,7 +142,7 @@ def contact_sheet_figure(dataset: Dataset, people: int = 6, cell: int = 200) -> 
     faces = dataset.template.faces
     shown = [index for row in chosen.to_numpy() for index in row if index >= 0]
     meshes = dataset.vertices[shown]
-    width, height = size = _tight_size(meshes, cell)
+    width, height = size = tight_size(meshes, cell)
     images = dict(zip(shown, render_meshes(meshes, faces, size=size), strict=True))
     blank = np.full((height, width, 3), 255, dtype=np.uint8)
     cells = [images.get(index, blank) for row in chosen.to_numpy() for index in row]
@@ -143,14 +150,14 @@ def contact_sheet_figure(dataset: Dataset, people: int = 6, cell: int = 200) -> 
 
     with style():
         lines = 2 if any("_" in name for name in chosen.columns) else 1
-        margins = {"left": 0.62, "right": 0.15, "top": 0.12 + 0.15 * lines, "bottom": 0.32}
-        figure, axes = _picture(sheet, max(chosen.shape[1] * 0.8, 4.5), **margins)
+        margins = {"left": 0.62, "right": 0.15, "top": 0.12 + 0.15 * lines}
+        footer = f"{dataset_line(dataset)} · each expression at its strongest, one scale for all"
+        figure, axes = picture(sheet, max(chosen.shape[1] * 0.8, 4.5), **margins, footer=footer)
         for column, name in enumerate(chosen.columns):
             label = name.replace("_", "\n")
             axes.text((column + 0.5) * width, -6, label, ha="center", va="bottom", fontsize=8)
         for row, name in enumerate(chosen.index):
             axes.text(-12, (row + 0.5) * height, name, ha="right", va="center", fontsize=8)
-        add_footer(figure, f"{_dataset_line(dataset)} · each expression at its strongest, one scale for all")
     return figure
 
 
@@ -231,15 +238,29 @@ def heatmap_figure(result: Result, dataset: Dataset, rows: int = 4, cmap: str = 
         rows: how many of the stored meshes to show.
         cmap: see `render.ERROR_MAP` and `render.PAPER_MAP`.
     """
+    reference, reconstruction, labels = stored_reconstructions(result, dataset, slice(rows))
+    footer = f"{run_line(result)} · {FIXED_POSITIONS}"
+    return heatmap_rows(reference, reconstruction, dataset.template.faces, labels, footer, cmap)
+
+
+def stored_reconstructions(
+    result: Result, dataset: Dataset, places: slice | Sequence[int]
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Meshes a run was tested on and their reconstructions, (n, V, 3) mm, and who and what they show.
+
+    Args:
+        places: which of the stored ones.
+
+    Raises:
+        DataError: the dataset is not the one the run was measured on.
+    """
     if result.provenance["dataset_recipe_sha256"] != dataset.card.get("recipe_sha256"):
         raise DataError(f"run {result.run.run_id} was measured on another version of {dataset.name}; run it again")
-    index = np.asarray(result.arrays["reconstruction_index"])[:rows]
+    index = np.asarray(result.arrays["reconstruction_index"])[places]
     reference = np.asarray(dataset.vertices[index], dtype=np.float64)
-    reconstruction = reference + result.arrays["reconstruction_offset"][:rows]
-    samples = dataset.samples.iloc[index]
-    labels = [f"{row.subject}\n{row.expression}" for row in samples.itertuples()]
-    footer = run_line(result) + " · test meshes at fixed positions of the split"
-    return heatmap_rows(reference, reconstruction, dataset.template.faces, labels, footer, cmap)
+    reconstruction = reference + result.arrays["reconstruction_offset"][places]
+    labels = [f"{row.subject}\n{row.expression}".replace("_", "\n") for row in dataset.samples.iloc[index].itertuples()]
+    return reference, reconstruction, labels
 
 
 def heatmap_rows(
@@ -254,7 +275,7 @@ def heatmap_rows(
     """Rows of reference, reconstruction and error, both (n, V, 3) mm; the error is clamped to 0–6 mm."""
     error = np.linalg.norm(reference - reconstruction, axis=2)
     both = np.concatenate([reference, reconstruction])
-    width, height = size = _tight_size(both, cell)
+    width, height = size = tight_size(both, cell)
     view = fit_view(both, "front", size)
     clay = render_meshes(both, faces, size=size, view=view)
     painted = render_meshes(reconstruction, faces, values=error, size=size, view=view, cmap=cmap)
@@ -263,15 +284,14 @@ def heatmap_rows(
     sheet = contact_sheet(cells, columns=3, gap=0)
 
     with style():
-        figure, axes = _picture(sheet, 4.2, left=0.95, right=1.45, top=0.32, bottom=0.34)
+        figure, axes = picture(sheet, 2.7, left=0.75, right=1.35, top=0.28, footer=footer)
         for column, title in enumerate(("reference", "reconstruction", "error")):
-            axes.text((column + 0.5) * width, -8, title, ha="center", va="bottom", fontsize=10)
+            axes.text((column + 0.5) * width, -8, title, ha="center", va="bottom", fontsize=8)
         for row, label in enumerate(labels):
             axes.text(-12, (row + 0.5) * height, label, ha="right", va="center", fontsize=8)
             mean = f"mean\n{error[row].mean():.2f} mm"
             axes.text(3 * width + 10, (row + 0.5) * height, mean, va="center", fontsize=8)
-        _colour_bar(figure, cmap)
-        add_footer(figure, footer)
+        colour_bar(figure, cmap)
     return figure
 
 
@@ -287,16 +307,27 @@ def error_cdf_figure(results: Sequence[Result], limit: float = 10.0) -> Figure:
         several = len({result.run.split for result in results}) > 1
         for result, colour, dash in zip(results, *_strokes(len(results)), strict=True):
             label = _run_label(result) + (f", {result.run.split}" if several else "")
-            counts, edges = result.arrays["histogram"], result.arrays["histogram_edges"]
-            share = np.concatenate([[0.0], np.cumsum(counts) / np.sum(counts)])
-            within = edges <= limit
-            axes.plot(edges[within], 100 * share[within], color=colour, ls=dash, label=label)
-        axes.set(xlim=(0, limit), ylim=(0, 100), xlabel="per-vertex Euclidean error (mm)")
+            axes.plot(*cumulative_error([result], limit), color=colour, ls=dash, label=label)
+        cumulative_axes(axes, limit)
         axes.set_ylabel("test vertices within it (%)")
-        axes.grid(True)
         axes.legend(loc="lower right")
         add_footer(figure, run_line(*results))
     return figure
+
+
+def cumulative_error(results: Sequence[Result], limit: float = 10.0) -> tuple[np.ndarray, np.ndarray]:
+    """Errors in mm up to a limit, and the share of test vertices within each, in percent, averaged over the runs."""
+    edges = results[0].arrays["histogram_edges"]
+    counts = np.stack([result.arrays["histogram"] for result in results])
+    share = np.cumsum(counts, axis=1) / counts.sum(axis=1, keepdims=True)
+    share = np.concatenate([[0.0], share.mean(axis=0)])
+    within = edges <= limit
+    return edges[within], 100 * share[within]
+
+
+def cumulative_axes(axes: Axes, limit: float) -> None:
+    axes.set(xlim=(0, limit), ylim=(0, 100), xlabel="per-vertex Euclidean error (mm)")
+    axes.grid(True)
 
 
 def training_figure(result: Result) -> Figure:
@@ -357,50 +388,87 @@ def _paper_table(dataset: Dataset) -> tuple[str, dict[str, int]]:
     raise DataError(f"{dataset.name}: expressions of neither Table 1 nor Table 2 of the paper: {', '.join(both)}")
 
 
-def _dataset_line(dataset: Dataset) -> str:
+def dataset_line(dataset: Dataset) -> str:
     people = dataset.samples["subject"].nunique()
     size = f"{len(dataset):,} meshes of {people} people"
     return f"{dataset.name} · {size} · sha256 {dataset.sha256[:12]} · no training"
 
 
-def _picture(
-    image: np.ndarray, width: float, *, left: float, right: float, top: float, bottom: float
+def picture(
+    image: np.ndarray, width: float, *, left: float, right: float, top: float, footer: str
 ) -> tuple[Figure, Axes]:
     """A figure around one image `width` inches wide with margins in inches, its axes in pixels."""
     from matplotlib.figure import Figure
 
+    bottom = 0.1 + footer_height(footer, left + width + right)
     height = width * image.shape[0] / image.shape[1]
     total = (left + width + right, bottom + height + top)
     figure = Figure(figsize=total)
     axes = figure.add_axes((left / total[0], bottom / total[1], width / total[0], height / total[1]))
     axes.imshow(image, interpolation="antialiased")
     axes.set_axis_off()
+    add_footer(figure, footer)
     return figure, axes
 
 
-def _tight_size(vertices: np.ndarray, height: int) -> tuple[int, int]:
+def tight_size(vertices: np.ndarray, height: int) -> tuple[int, int]:
     """(width, height) in pixels of a picture that the meshes (N, V, 3) fill, seen from the front."""
     extent = np.ptp(vertices[..., :2].reshape(-1, 2), axis=0)
     return max(1, round(height * float(extent[0] / max(extent[1], 1e-9)))), height
 
 
-def _colour_bar(figure: Figure, cmap: str) -> None:
-    """The error scale at the figure's right, three inches high at most."""
+def colour_bar(
+    figure: Figure,
+    cmap: str,
+    norm: Normalize | None = None,
+    label: str = "per-vertex error (mm)",
+    extend: str = "max",
+) -> Axes:
+    """A scale right of the figure's picture, three inches high at most; the error's, unless a `norm` is given."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
     width, height = figure.get_size_inches()
-    tall = min(3.0, 0.8 * height) / height
-    axes = figure.add_axes((1 - 0.62 / width, 0.5 - tall / 2, 0.13 / width, tall))
-    scale = ScalarMappable(Normalize(*ERROR_RANGE), colour_map(cmap))
-    bar = figure.colorbar(scale, cax=axes, extend="max", extendfrac=0.03)
-    bar.set_label("per-vertex error (mm)")
+    beside = figure.axes[0].get_position()
+    tall = min(3.0 / height, 0.9 * beside.height)
+    middle = (beside.y0 + beside.y1) / 2
+    axes = figure.add_axes((1 - 0.7 / width, middle - tall / 2, 0.13 / width, tall))
+    scale = ScalarMappable(norm or Normalize(*ERROR_RANGE), colour_map(cmap))
+    bar = figure.colorbar(scale, cax=axes, extend=extend, extendfrac=0.03)
+    bar.set_label(label)
+    bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     bar.outline.set_visible(False)
+    return axes
 
 
 def add_footer(figure: Figure, text: str) -> None:
+    """Small print at the figure's foot; a constrained layout leaves it room."""
     width, height = figure.get_size_inches()
-    figure.text(0.08 / width, 0.08 / height, text, fontsize=6.5, color=SOFT, ha="left", va="bottom")
+    lines = _footer_lines(text, width)
+    figure.text(0.08 / width, 0.08 / height, "\n".join(lines), fontsize=FOOT_SIZE, color=SOFT, va="bottom")
+    layout = figure.get_layout_engine()
+    if layout is not None:
+        room = footer_height(text, width) / height
+        layout.set(rect=(0, room, 1, 1 - room))
+
+
+def footer_height(text: str, width: float) -> float:
+    """Inches that the footer takes at the foot of a figure so many inches wide."""
+    return 0.1 + len(_footer_lines(text, width)) * 1.25 * FOOT_SIZE / 72
+
+
+def _footer_lines(text: str, width: float) -> list[str]:
+    """The footer broken into lines that fit, between its parts where possible."""
+    characters = max(20, int((width - 0.16) * 72 / (0.56 * FOOT_SIZE)))
+    parts = [part for line in text.split(" · ") for part in textwrap.wrap(line, characters)]
+    lines = parts[:1]
+    for part in parts[1:]:
+        joined = f"{lines[-1]} · {part}"
+        if len(joined) <= characters:
+            lines[-1] = joined
+        else:
+            lines.append(part)
+    return lines
 
 
 def _edges(faces: np.ndarray) -> np.ndarray:
@@ -414,8 +482,7 @@ def _draw_whole(axes: Axes, vertices: np.ndarray, faces: np.ndarray, spiral: np.
     view = fit_view(vertices, "front", size)
     image = render_meshes(vertices[None], faces, size=size, view=view)[0]
     axes.imshow(image, extent=(0, size[0], size[1], 0), interpolation="antialiased")
-    seen = (vertices[spiral] - view.centre) @ view.axes.T * (size[1] / 2 / view.half_height)
-    outline = np.array([size[0] / 2, size[1] / 2]) + seen[:, :2] * [1, -1]
+    outline = project(vertices[spiral], view, size)
     middle, reach = outline[0], np.linalg.norm(outline - outline[0], axis=1).max()
     ring = np.linspace(0, 2 * np.pi, 100)
     axes.plot(

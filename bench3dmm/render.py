@@ -39,6 +39,9 @@ CLAY = (0.83, 0.745, 0.68)
 INSIDE = (0.30, 0.26, 0.24)
 """The colour of a mesh seen from inside, through an open mouth: dark, so that it does not read as a tongue."""
 
+EDGE = "#4a4440"
+"""The colour of a wireframe's edges."""
+
 ERROR_MAP = "YlOrRd"
 """The colour map of error heatmaps: sequential from light to dark, safe for colour-blind readers."""
 
@@ -177,6 +180,55 @@ def render_meshes(
     colours = None if values is None else paint(values, cmap, clim)
     draw = _draw_pyvista if renderer() == "pyvista" else _draw_matplotlib
     return np.stack(list(draw(vertices, faces, colours, shape, view, background)))
+
+
+def project(points: np.ndarray, view: View, size: int | tuple[int, int]) -> np.ndarray:
+    """Where points (…, 3) mm lie in a picture of that view and size: (…, 2) pixels, x to the right, y down."""
+    width, height = _width_height(size)
+    seen = (np.asarray(points, dtype=np.float64) - view.centre) @ view.axes[:2].T
+    return seen * (height / 2 / view.half_height) * [1, -1] + [width / 2, height / 2]
+
+
+def render_wireframe(
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    *,
+    size: int | tuple[int, int] = 400,
+    view: View | None = None,
+    line_width: float = 1.0,
+) -> np.ndarray:
+    """One mesh (V, 3) of flat triangles with their edges, to show its connectivity; by matplotlib everywhere.
+
+    Args:
+        line_width: of the edges, in pixels.
+
+    Returns:
+        (height, width, 3) uint8.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.collections import PolyCollection
+    from matplotlib.figure import Figure
+
+    vertices, faces = np.asarray(vertices, dtype=np.float64), np.asarray(faces, dtype=np.int64)
+    _check_meshes(vertices[None], faces, None)
+    width, height = _width_height(size)
+    view = view or fit_view(vertices, "front", size)
+    corners = ((vertices - view.centre) @ view.axes.T)[faces]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    order = np.argsort(corners[:, :, 2].mean(axis=1), kind="stable")
+    colours = np.clip(1.1 * np.array(CLAY) * _lambert(normals, soft=True)[:, None], 0.0, 1.0)
+    colours[normals[:, 2] <= 0] = INSIDE
+
+    figure = Figure(figsize=(width / 72, height / 72), dpi=72 * SUPERSAMPLING)  # a point is a pixel
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
+    axes.set_axis_off()
+    triangles = project(vertices, view, size)[faces[order]]
+    edge = {"edgecolors": EDGE, "linewidths": line_width, "joinstyle": "round"}
+    axes.add_collection(PolyCollection(triangles, facecolors=colours[order], **edge))
+    canvas.draw()
+    return _shrink(np.asarray(canvas.buffer_rgba())[..., :3])
 
 
 def paint(values: np.ndarray, cmap: str = ERROR_MAP, clim: tuple[float, float] = ERROR_RANGE) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Datasets by name: embedded ones are generated once into the user's cache, then memory-mapped."""
+"""Datasets by name: embedded ones are generated once into the user's cache, a user's own are imported into it."""
 
 from __future__ import annotations
 
@@ -9,19 +9,27 @@ if TYPE_CHECKING:
 
     from bench3dmm.data.dataset import Dataset
 
+LICENSED = ("coma", "bu3dfe")
+"""The paper's sets: for those who have them, by import only."""
+
 _registered: dict[str, Callable[[], Dataset]] = {}
 
 
 def register_dataset(name: str, loader: Callable[[], Dataset]) -> None:
-    """Make ``load_dataset(name)`` call ``loader``: for imported sets and for a user's own."""
+    """Make ``load_dataset(name)`` call ``loader``, in this process."""
     _registered[name] = loader
+
+
+def registered_names() -> list[str]:
+    return list(_registered)
 
 
 def dataset_names() -> list[str]:
     """Names of the sets that can be loaded; the embedded ones also take a variant, see `variant_names`."""
+    from bench3dmm.data.cache import imported_names
     from bench3dmm.data.makehuman import SETS
 
-    return [*SETS, *_registered]
+    return list(dict.fromkeys([*SETS, *imported_names(), *_registered]))
 
 
 def variant_names() -> list[str]:
@@ -32,29 +40,58 @@ def variant_names() -> list[str]:
 
 
 def recipe_sha256(name: str) -> str | None:
-    """What an embedded set is made from, without making it; None for any other set."""
+    """What ties a result to its data, without making or reading them: an embedded set's recipe, an imported set's
+    content; None for any other set.
+
+    Raises:
+        DataError: for COMA or BU3DFE where it is not imported.
+    """
+    from bench3dmm.data.cache import imported_sha256
     from bench3dmm.data.makehuman import SETS, recipe
 
-    return recipe(name).sha256 if name.partition("@")[0] in SETS and name not in _registered else None
+    if name in _registered:
+        return None
+    if name.partition("@")[0] in SETS:
+        return recipe(name).sha256
+    _check_imported(name)
+    return imported_sha256(name)
 
 
 def load_dataset(name: str, *, progress: bool = True) -> Dataset:
     """Load a dataset, generating it first if it is embedded and not in the cache yet.
 
     Args:
-        name: ``mh-seq``, ``mh-scan``, a variant such as ``mh-scan@clean``, or a registered name.
+        name: ``mh-seq``, ``mh-scan``, a variant such as ``mh-scan@clean``, an imported or a registered name.
         progress: show a progress bar while generating.
 
     Raises:
         UnknownNameError: with the nearest known name.
+        DataError: for COMA or BU3DFE where it is not imported, or a damaged set.
     """
+    from bench3dmm.data.cache import imported_names, load_generated, load_imported
     from bench3dmm.data.makehuman import SETS
     from bench3dmm.errors import UnknownNameError
 
     if name in _registered:
         return _registered[name]()
-    if name.partition("@")[0] not in SETS:
-        raise UnknownNameError("dataset", name, dataset_names())
-    from bench3dmm.data.cache import load_generated
+    if name.partition("@")[0] in SETS:
+        return load_generated(name, progress=progress)
+    if name in imported_names():
+        return load_imported(name)
+    _check_imported(name)
+    raise UnknownNameError("dataset", name, dataset_names())
 
-    return load_generated(name, progress=progress)
+
+def _check_imported(name: str) -> None:
+    from bench3dmm.data.cache import imported_dir, imported_names
+    from bench3dmm.errors import DataError
+
+    if name in imported_names():
+        return
+    if (imported_dir() / f".{name}.partial").is_dir():
+        raise DataError(f"{name} is imported in part only: give the same import command again, it goes on")
+    if name in LICENSED:
+        raise DataError(
+            f"{name} is not imported here: if you have its files, bench3dmm data import {name} --source DIR; "
+            "the embedded mh-seq and mh-scan need nothing"
+        )

@@ -1,7 +1,8 @@
-"""Generated datasets on disk: one folder a recipe, complete or absent."""
+"""Datasets on disk, generated or imported: one folder each, complete or absent."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -31,20 +32,59 @@ def load_generated(name: str, *, progress: bool = True) -> Dataset:
     folder = folder_of(made)
     if not folder.exists():
         _generate_into(folder, made, progress)
-    return _read(folder, name)
+    return read_folder(folder, name, "it is generated again")
 
 
-def _read(folder: Path, name: str) -> Dataset:
+def imported_dir() -> Path:
+    """Where `bench3dmm.data.importing` keeps what it imported: one folder a name."""
+    return cache_dir() / "imported"
+
+
+def imported_names() -> list[str]:
+    """Names of the complete imports, without reading them."""
+    return sorted(path.parent.name for path in imported_dir().glob("[!.]*/card.json"))
+
+
+def imported_sha256(name: str) -> str | None:
+    """Content hash of an imported set, from its card; None where there is no such set."""
+    return read_card(imported_dir() / name, name)["sha256"] if name in imported_names() else None
+
+
+def imported_note(name: str) -> str:
+    """A line about an imported set for a list of datasets; about any other, that it was registered."""
+    if name not in imported_names():
+        return "registered"
+    meshes, vertices, _ = read_card(imported_dir() / name, name).get("shape", (0, 0, 0))
+    return f"imported: {meshes:,} meshes of {vertices:,} vertices"
+
+
+def load_imported(name: str) -> Dataset:
+    """An imported set, memory-mapped; its source is not needed. Results on it are tied to its content."""
+    dataset = read_folder(imported_dir() / name, name, f"import {name} again")
+    return dataclasses.replace(dataset, card={**dataset.card, "recipe_sha256": dataset.sha256})
+
+
+def read_card(folder: Path, name: str) -> dict:
+    try:
+        card = json.loads((folder / "card.json").read_text())
+        return {**card, "sha256": str(card["sha256"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder}: damaged dataset ({error!r}); delete the folder and import {name} again") from None
+
+
+def read_folder(folder: Path, name: str, remedy: str) -> Dataset:
+    """Read what `write_folder` wrote; raises DataError for whatever is missing, cut or does not fit together."""
     try:
         card = json.loads((folder / "card.json").read_text())
         vertices = np.load(folder / "vertices.npy", mmap_mode="r", allow_pickle=False)
-        samples = pd.read_csv(folder / "samples.csv", dtype={"subject": str, "expression": str})
+        text = {"subject": str, "expression": str}
+        samples = pd.read_csv(folder / "samples.csv", dtype=text, keep_default_na=False)
         arrays = read_npz(folder / "template.npz")
         if vertices.shape != tuple(card["shape"]) or len(samples) != len(vertices):
             raise ValueError(f"shape {vertices.shape} with {len(samples)} samples, not {card['shape']}")
     except Exception as error:  # whatever a cut or overwritten file makes the readers raise
-        raise DataError(f"{folder}: damaged dataset ({error}); delete the folder and it is generated again") from None
-    template = Template(arrays["vertices"], arrays["faces"], arrays["landmarks"], name=card["recipe"]["base"])
+        raise DataError(f"{folder}: damaged dataset ({error}); delete the folder and {remedy}") from None
+    template = Template(arrays["vertices"], arrays["faces"], arrays["landmarks"], name=name.partition("@")[0])
     return Dataset(name, template, vertices, samples, card["sha256"], card)
 
 
@@ -71,17 +111,8 @@ def _generate_into(folder: Path, made: Recipe, progress: bool) -> None:
 
             template, samples, card = generate(made, write, bar.update)
         meshes.flush()
-        text = io.StringIO()
-        samples.to_csv(text, index=False)
-        digest = hashlib.sha256(template.sha256.encode() + text.getvalue().encode())
-        for start in range(0, total, 512):
-            digest.update(np.ascontiguousarray(meshes[start : start + 512]).data)
-        card |= {"shape": list(meshes.shape), "sha256": digest.hexdigest()}
+        write_folder(aside, template, samples, meshes, card)
         del meshes
-        write_text(aside / "samples.csv", text.getvalue())
-        arrays = {"vertices": template.vertices, "faces": template.faces, "landmarks": template.landmarks}
-        write_npz(aside / "template.npz", arrays)
-        write_json(aside / "card.json", card)
         aside.chmod(0o777 & ~umask())  # mkdtemp makes private folders
         try:
             aside.rename(folder)
@@ -90,3 +121,20 @@ def _generate_into(folder: Path, made: Recipe, progress: bool) -> None:
                 raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def write_folder(folder: Path, template: Template, samples: pd.DataFrame, meshes: np.ndarray, card: dict) -> str:
+    """Write what belongs beside ``folder/vertices.npy``, which holds the meshes; returns the content's sha256.
+
+    The card comes last, with the meshes' shape and the hash added.
+    """
+    text = io.StringIO()
+    samples.to_csv(text, index=False)
+    digest = hashlib.sha256(template.sha256.encode() + text.getvalue().encode())
+    for start in range(0, len(meshes), 512):
+        digest.update(np.ascontiguousarray(meshes[start : start + 512]).data)
+    write_text(folder / "samples.csv", text.getvalue())
+    arrays = {"vertices": template.vertices, "faces": template.faces, "landmarks": template.landmarks}
+    write_npz(folder / "template.npz", arrays)
+    write_json(folder / "card.json", {**card, "shape": list(meshes.shape), "sha256": digest.hexdigest()})
+    return digest.hexdigest()
