@@ -117,3 +117,15 @@ def rotation(seed: int = 0) -> np.ndarray:
     q, r = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
     q = q * np.sign(np.diag(r))
     return q if np.linalg.det(q) > 0 else q * [1, 1, -1]
+
+
+def head_with_eyes(subdivisions: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    """Three parts, as COMA's template: most of a sphere, open below, and two closed eyeballs inside it."""
+    vertices, faces = icosphere(subdivisions, 100.0)
+    head = compact(vertices, faces[(vertices[faces][:, :, 1] > -60).all(1)])
+    eye, eye_faces = icosphere(subdivisions - 1, 15.0)
+    sides = np.array([[-35, 20, 70], [35, 20, 70]])
+    parts = [head, *((eye + side, eye_faces) for side in sides)]
+    starts = np.cumsum([0] + [len(vertices) for vertices, _ in parts[:-1]])
+    joined = [faces + start for (_, faces), start in zip(parts, starts, strict=True)]
+    return np.vstack([vertices for vertices, _ in parts]), np.vstack(joined).astype(np.int32)

@@ -12,17 +12,19 @@ from mesh_shapes import (
     boundary_loops,
     euler_characteristic,
     grid,
+    head_with_eyes,
     icosphere,
     random_sphere,
     rotation,
     torus,
     wavy_with_hole,
 )
+from scipy.sparse import csgraph
 
 from bench3dmm.errors import DataError, MeshError
 from bench3dmm.mesh import coarsen
 from bench3dmm.mesh.coarsen import Hierarchy, Level, build_hierarchy, closest_on_triangles, decimate, default_reference
-from bench3dmm.mesh.geodesic import geodesic_distances
+from bench3dmm.mesh.geodesic import edge_graph, geodesic_distances
 from bench3dmm.mesh.spirals import spirals
 from bench3dmm.mesh.template import Template
 from bench3dmm.storage import read_npz, write_npz
@@ -560,3 +562,18 @@ def test_a_damaged_cache_file_is_built_again_aloud(cache, damage):
     with pytest.warns(UserWarning, match=rf"{path.name}: .*building the cached hierarchy again"):
         assert same(build_hierarchy(template, (4,)), first)
     assert same(Hierarchy.load(path), first)
+
+
+def test_every_part_of_a_mesh_stays():
+    """A head and two eyeballs, as COMA's template: no part vanishes, and none mixes with another on the way up."""
+    vertices, faces = head_with_eyes(4)
+    hierarchy = build_hierarchy(Template(vertices, faces), cache=False)
+    _, part = csgraph.connected_components(edge_graph(vertices, faces), directed=False)
+    for level in range(4):
+        coarse = part[hierarchy.kept[level]]
+        assert set(coarse) == {0, 1, 2}
+        used = hierarchy.up_weight[level] > 0
+        assert (coarse[hierarchy.up_index[level]] == part[:, None])[used].all()
+        part = coarse
+    assert hierarchy.sizes[-1] == -(-len(vertices) // 256)
+    assert all((hierarchy.spirals(level)[:, 1] >= 0).all() for level in range(5))

@@ -8,10 +8,13 @@ import math
 
 import numpy as np
 import pytest
-from mesh_shapes import grid, icosphere, neighbours, random_sphere, rotation, torus, wavy_with_hole
+from mesh_shapes import grid, head_with_eyes, icosphere, neighbours, random_sphere, rotation, torus, wavy_with_hole
+from scipy.sparse import csgraph
 
 from bench3dmm.errors import MeshError
-from bench3dmm.mesh.spirals import spirals
+from bench3dmm.mesh.geodesic import edge_graph
+from bench3dmm.mesh.spirals import PADDING, spirals
+from bench3dmm.mesh.template import Template
 
 UNCUT = 10_000
 
@@ -254,3 +257,19 @@ def test_surfaces_without_one_fan_a_vertex_are_refused():
         spirals(vertices, np.array([[0, 1, 2], [0, 3, 4]]))
     with pytest.raises(MeshError, match="same direction"):
         spirals(vertices, np.array([[0, 1, 2], [0, 1, 3]]))
+
+
+def test_each_part_of_a_mesh_has_a_reference_of_its_own():
+    """COMA's mesh is a head and two eyeballs: each part's spirals are those that it has alone."""
+    vertices, faces = head_with_eyes(2)
+    reference = int(vertices[:, 2].argmax())
+    whole = spirals(vertices, faces, hops=2, reference=reference, length=24)
+    template = Template(vertices, faces)
+    _, part = csgraph.connected_components(edge_graph(vertices, faces), directed=False)
+    assert np.bincount(part).tolist() == [len(vertices) - 84, 42, 42]
+    for i in range(3):
+        ids = np.flatnonzero(part == i)
+        alone = template.keep(ids)
+        nearest = int(np.linalg.norm(alone.vertices - vertices[reference], axis=1).argmin())
+        expected = spirals(alone.vertices, alone.faces, hops=2, reference=nearest, length=24)
+        np.testing.assert_array_equal(whole[ids], np.where(expected >= 0, ids[expected], PADDING))

@@ -274,7 +274,7 @@ def decimate(vertices: np.ndarray, faces: np.ndarray, target: int) -> tuple[np.n
 
     Args:
         vertices: (V, 3) float64.
-        faces: (F, 3) int, a connected, consistently oriented manifold.
+        faces: (F, 3) int, a consistently oriented manifold. No part of it disappears.
         target: number of vertices to keep.
 
     Returns:

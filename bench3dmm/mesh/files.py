@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -123,12 +124,21 @@ def _read_ply(path: Path) -> tuple[np.ndarray, np.ndarray | list[list[int]]]:
     polygons = faces.get("vertex_indices", faces.get("vertex_index"))
     if polygons is None:
         raise MeshError(f"{path}: the PLY header has no element face with a list vertex_indices")
-    for row, polygon in enumerate(polygons):
+    for row in _suspects(polygons, len(vertices)):
+        polygon = polygons[row]
         if len(polygon) < 3:
             raise MeshError(f"{path}: face {row} has {len(polygon)} corners; it needs 3 or more")
         if min(polygon) < 0 or max(polygon) >= len(vertices):
             raise MeshError(f"{path}: face {row} names {list(map(int, polygon))}; there are {len(vertices)} vertices")
     return vertices, polygons
+
+
+def _suspects(polygons: np.ndarray | list[list[int]], n_vertices: int) -> Iterable[int]:
+    """Rows to look at one by one: of an array, as almost every file gives, only those that are wrong."""
+    if not isinstance(polygons, np.ndarray):
+        return range(len(polygons))
+    wrong = ((polygons < 0) | (polygons >= n_vertices)).any(axis=1) | (polygons.shape[1] < 3)
+    return np.flatnonzero(wrong).tolist()
 
 
 def _ply_header(path: Path, data: bytes) -> tuple[str | None, list, int, int]:

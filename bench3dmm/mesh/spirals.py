@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+from scipy import sparse
 from scipy.sparse import csgraph
 
 from bench3dmm.errors import MeshError
@@ -32,6 +33,8 @@ def spirals(
       itself: at its nearest neighbour); where paths tie but for rounding, at the one with the lowest id.
       Equation 4 minimises the distance of the neighbour alone; the path is what its text says and what the
       released code takes.
+      Where the mesh has several parts, as COMA's has a head and two eyeballs, each has a reference of its own: its
+      vertex nearest to the reference.
     - Rings follow each other without a jump: ring k + 1 starts beside the end of ring k, next to its start.
     - Where a border breaks a ring, one -1 stands for the gap, at the ring's end if the gap is there.
     - ``dilation`` d then keeps the first entry and every d-th after it: ``s[:1] + s[1::d]``.
@@ -132,8 +135,10 @@ def _fans(n: int, faces: np.ndarray) -> tuple[list[list[int]], list[bool]]:
 
 def _starts(vertices: np.ndarray, faces: np.ndarray, reference: int) -> list[int]:
     """Per vertex, the next one on the shortest edge path to the reference vertex; -1 for a vertex without edges."""
-    graph = edge_graph(np.asarray(vertices, dtype=np.float64), faces)
-    distance = csgraph.dijkstra(graph, directed=False, indices=reference)
+    vertices = np.asarray(vertices, dtype=np.float64)
+    graph = edge_graph(vertices, faces)
+    references = _references(vertices, graph, reference)
+    distance = csgraph.dijkstra(graph, directed=False, indices=references, min_only=True)
     tie = 1e-9 * float(graph.data.mean()) if graph.nnz else 0.0
     starts = []
     for first, last in pairwise(graph.indptr.tolist()):
@@ -141,3 +146,14 @@ def _starts(vertices: np.ndarray, faces: np.ndarray, reference: int) -> list[int
         path = graph.data[first:last] + distance[neighbours]
         starts.append(int(neighbours[path <= path.min() + tie].min()) if len(path) else -1)
     return starts
+
+
+def _references(vertices: np.ndarray, graph: sparse.csr_matrix, reference: int) -> list[int]:
+    """One a connected part: the reference itself, in the others their vertex nearest to it (of ties, the first)."""
+    n_parts, part = csgraph.connected_components(graph, directed=False)
+    if n_parts == 1:
+        return [reference]
+    distance = np.linalg.norm(vertices - vertices[reference], axis=1)
+    members = [np.flatnonzero(part == i) for i in range(n_parts)]
+    least = [distance[ids].min() * (1 + 1e-9) for ids in members]
+    return [int(ids[distance[ids] <= most][0]) for ids, most in zip(members, least, strict=True)]

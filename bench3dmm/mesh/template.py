@@ -103,7 +103,8 @@ class Template:
     def check(self) -> None:
         """Refuse a surface that spirals, decimation or geodesics are not defined on.
 
-        What passes is one connected, consistently oriented manifold, closed or with boundaries.
+        What passes is a consistently oriented manifold, closed or with boundaries, in one part or in several, as
+        COMA's (a head and two eyeballs).
 
         Raises:
             MeshError: naming the vertices or faces at fault, and the way out.
@@ -125,7 +126,6 @@ class Template:
             raise MeshError(f"{name}: landmark ids {bad.tolist()} out of range 0 … {len(vertices) - 1}; count from 0")
         self._check_faces()
         self._check_edges()
-        self._check_components()
         self._check_sides()
 
     def _check_faces(self) -> None:
@@ -198,20 +198,6 @@ class Template:
                 f"{name}: non-manifold {_some(bad, 'vertex')}: the faces at vertex {bad[0]} form "
                 f"{fans[bad[0]]} separate fans; split the vertex or remove the smaller fan"
             )
-
-    def _check_components(self) -> None:
-        n, label = csgraph.connected_components(_adjacency(self.n_vertices, self.faces), directed=False)
-        if n == 1:
-            return
-        sizes = np.bincount(label)
-        others = [int(i) for i in np.argsort(-sizes, kind="stable")[1:]]
-        parts = ", ".join(f"vertex {np.argmax(label == i)} ({sizes[i]} vertices)" for i in others[:8])
-        more = f" and {len(others) - 8} more" if len(others) > 8 else ""
-        raise MeshError(
-            f"{self.name}: {n} connected components; the largest has {sizes.max()} vertices, the others "
-            f"contain {parts}{more}. Merge vertices that coincide, connect the parts, or keep the largest: "
-            "ids = template.largest_component(); template.keep(ids); meshes[:, ids]"
-        )
 
     def _check_sides(self) -> None:
         edges = _adjacency(self.n_vertices, self.faces).nnz // 2
