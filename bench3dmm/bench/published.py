@@ -1,9 +1,8 @@
 """Neural3DMM the way the published implementations compute it: slow, obvious, and the yardstick of the engine.
 
 Dense D and U products, a dummy vertex that is carried everywhere and masked after each convolution, a batch-major
-gather of whole spirals by index lists that are repeated for each mesh, and one Linear. Written from the description in
-the papers, for comparison only: the parameters have the names and shapes of `bench3dmm.models.neural3dmm.Neural3DMM`,
-so weights can be copied across.
+gather of whole spirals, and one Linear. Written from the description in the papers, for comparison only: the
+parameters have the names and shapes of `bench3dmm.models.neural3dmm.Neural3DMM`, so weights can be copied across.
 """
 
 from __future__ import annotations
@@ -40,10 +39,7 @@ class _SpiralConv(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[B, V + 1, C_in] -> [B, V + 1, C_out]"""
-        # As published: the index list repeated for each mesh of the batch, and two indices for each row copied.
-        rows = self.table.flatten().repeat(len(x))
-        meshes = torch.arange(len(x), device=x.device).repeat_interleave(self.table.numel())
-        gathered = x[meshes, rows].view(len(x), len(self.table), -1)
+        gathered = x[:, self.table.flatten()].view(len(x), len(self.table), -1)
         out = self.linear(gathered)
         if self.elu:
             out = F.elu(out)

@@ -105,7 +105,7 @@ class Neural3DMM(nn.Module):
         x = _vertex_major(x)
         for conv in self.encoder_convs:
             x = conv(x)
-        flat = x.transpose(0, 1).flatten(1)
+        flat = x.transpose(0, 1).reshape(x.shape[1], -1)
         # The dummy vertex comes last and is zero: its weights take no part.
         return F.linear(flat, self.encoder_fc.weight[:, : flat.shape[1]], self.encoder_fc.bias)
 
