@@ -44,6 +44,19 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Float32 products in float32 inside the block, whatever the caller has set: no TF32, no bfloat16."""
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 def device_name(device: torch.device) -> str:
     """What the device is, for a result's provenance."""
     import torch

@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from bench3dmm.device import full_precision
 from bench3dmm.errors import TrainingError
 from bench3dmm.parallel import Workers, keep_freed_memory
 from bench3dmm.step import arrange
@@ -61,7 +62,7 @@ def evaluate(
 
     batch = BATCH[device.type]
     keep_freed_memory()
-    with Workers(1 if device.type == "cuda" else len(rows) // batch) as workers:
+    with full_precision(), Workers(1 if device.type == "cuda" else len(rows) // batch) as workers:
         workers.map(measure, range(0, len(rows), batch))
 
     if not np.isfinite(errors).all():

@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
+from bench3dmm.device import full_precision
 from bench3dmm.errors import TrainingError
 from bench3dmm.parallel import Workers, keep_freed_memory
 from bench3dmm.step import SHARE, GraphedStep, ThreadedStep, make_optimizer, set_learning_rate
@@ -118,7 +119,7 @@ def fit(
     losses, before = _resume(checkpoint, fingerprint, model, optimizer, schedule) if checkpoint else ([], 0.0)
     shown = _Progress(label, schedule.epochs, len(losses), progress)
     model.train()
-    with Workers(schedule.batch_size // SHARE) as workers:
+    with full_precision(), Workers(schedule.batch_size // SHARE) as workers:
         if meshes.is_cuda:
             step = GraphedStep(model, meshes, loss, optimizer, schedule.batch_size)
         else:

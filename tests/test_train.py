@@ -170,3 +170,20 @@ def test_a_few_plain_lines_outside_a_terminal(capsys):
     lines = capsys.readouterr().err.splitlines()
     assert 5 <= len(lines) <= 11
     assert lines[-1].startswith("some run: epoch 95/95, loss 0.")
+
+
+def test_products_are_float32_whatever_the_caller_has_set():
+    seen = []
+
+    def notes(prediction, target):
+        seen.append(torch.get_float32_matmul_precision())
+        return (prediction - target).abs().mean()
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        fit(tiny(), meshes(), notes, SCHEDULE, 0, progress=False)
+        assert set(seen) == {"highest"}
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -11,6 +11,7 @@ import torch
 
 from bench3dmm.bench.published import PublishedNeural3DMM
 from bench3dmm.bench.timing import Action
+from bench3dmm.inference import for_one_mesh
 from bench3dmm.losses import mean_absolute
 from bench3dmm.mesh.coarsen import build_hierarchy, decimate
 from bench3dmm.mesh.template import Template
@@ -130,7 +131,8 @@ def training_step(side: str, case: Case, hierarchy: Hierarchy, meshes: torch.Ten
 
 
 def forward_pass(side: str, case: Case, hierarchy: Hierarchy, meshes: torch.Tensor) -> Action:
-    """Reconstructions of one batch without gradients; the engine deals it out to threads as in training."""
+    """Reconstructions of one batch without gradients; the engine deals it out to threads as in training, and takes
+    one mesh by its recorded operations."""
     model = build_side(side, case, hierarchy, meshes.device).eval()
     batch = meshes[: case.batch]
 
@@ -148,6 +150,9 @@ def forward_pass(side: str, case: Case, hierarchy: Hierarchy, meshes: torch.Tens
     def reconstruct(share: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
             return model(share)
+
+    if case.batch == 1:
+        reconstruct = for_one_mesh(model, hierarchy.sizes[0])
 
     def engine(count: int) -> None:
         with workers:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = {"engine": PALETTE[0], "published": PALETTE[1]}
+GROWS_FROM = {"vertices": 5_000, "batch": 16}  # below, overheads that do not depend on the size weigh most
 LABELS = {"engine": "bench3dmm", "published": "published formulation"}
 
 
@@ -99,8 +100,9 @@ def scaling_figure(record: dict[str, Any]) -> Figure:
                 if key == "step_s" and axis != "latent":
                     _guide(axes, frame[(frame["axis"] == axis) & (frame["side"] == "engine")], factor)
             grid[1, column].set_xlabel(title)
-            slope = exponent(rows, axis, "engine", least=5_000 if axis == "vertices" else 0)
-            grid[0, column].set_title(f"time ∝ size$^{{{slope:.2f}}}$" + (" from 5,000 on" * (axis == "vertices")))
+            least = GROWS_FROM.get(axis, 0)
+            slope = exponent(rows, axis, "engine", least)
+            grid[0, column].set_title(f"time ∝ size$^{{{slope:.2f}}}$" + (f" from {least:,} on" if least else ""))
         grid[0, 0].set_ylabel("ms per training step")
         grid[1, 0].set_ylabel("peak memory of training, MB")
         grid[0, 0].legend(loc="upper left")

@@ -1,0 +1,37 @@
+"""One mesh at a time, quickly: for interactive use, where Python's share of a pass weighs most."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from bench3dmm.step import arrange
+
+
+def for_one_mesh(model: nn.Module, n_vertices: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The model's forward pass on one mesh as a recorded list of operations, without Python between them.
+
+    On meshes of a few thousand vertices that saves a third of the time. The recording reads the model's own weights,
+    so it follows later changes of them in place.
+
+    Args:
+        model: in evaluation mode; its operations must not depend on the mesh's values.
+        n_vertices: of its meshes.
+
+    Returns:
+        (1, V, 3) normalised → its reconstruction, without gradients. Another shape goes through the model itself.
+    """
+    parameter = next(model.parameters())
+    example = torch.zeros(1, n_vertices, 3, dtype=parameter.dtype, device=parameter.device)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch prefers its compiler, which needs a C++ compiler on this machine
+        recorded = torch.jit.trace(model, arrange(model, example), check_trace=False)
+
+    def reconstruct(mesh: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            return (recorded if mesh.shape == example.shape else model)(mesh)
+
+    return reconstruct
