@@ -1,0 +1,203 @@
+"""Every table and figure of the paper, one function each: results and datasets in, a Figure or a table out.
+
+Nothing here trains. `Setup` says which runs are shown; what of them is missing stands at a figure's foot, and where
+nothing is there, a `DataError` names the command that trains it. ``draw_all`` draws and saves everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench3dmm.artefacts.architecture import figure1
+from bench3dmm.artefacts.curves import figure4, figure5, figure6
+from bench3dmm.artefacts.faces import figure2, figure3, figure7, figure8, figure9
+from bench3dmm.artefacts.setup import Setup, stored_results
+from bench3dmm.artefacts.tables import generalization_table, landmark_table, save_table, table1, table2
+from bench3dmm.errors import DataError, MeshError
+from bench3dmm.figures import save_figure
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from bench3dmm.data.dataset import Dataset
+    from bench3dmm.mesh.coarsen import Hierarchy
+    from bench3dmm.results import Result
+
+__all__ = [
+    "ARTEFACTS",
+    "Artefact",
+    "Material",
+    "Setup",
+    "draw_all",
+    "figure1",
+    "figure2",
+    "figure3",
+    "figure4",
+    "figure5",
+    "figure6",
+    "figure7",
+    "figure8",
+    "figure9",
+    "generalization_table",
+    "landmark_table",
+    "save_table",
+    "stored_results",
+    "table1",
+    "table2",
+]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What artefacts are made from: results, datasets by name, and which of them take the paper's places."""
+
+    results: Sequence[Result]
+    datasets: Mapping[str, Dataset]
+    setup: Setup
+
+    @property
+    def coma(self) -> Dataset:
+        return self._dataset(self.setup.coma)
+
+    @property
+    def bu3dfe(self) -> Dataset:
+        return self._dataset(self.setup.bu3dfe)
+
+    @property
+    def hierarchy(self) -> Hierarchy:
+        """Of the dataset in BU3DFE's place; built once, then cached."""
+        from bench3dmm.mesh.coarsen import build_hierarchy
+
+        return build_hierarchy(self.bu3dfe.template)
+
+    def _dataset(self, name: str) -> Dataset:
+        if name not in self.datasets:
+            raise DataError(f"the dataset {name} is not among those given ({', '.join(self.datasets) or 'none'})")
+        return self.datasets[name]
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """One table or figure.
+
+    Attributes:
+        make: what draws it.
+        needs: the experiments whose runs it shows (`bench3dmm.experiments.EXPERIMENTS`); none: no training.
+        caption: for a paper or report; ``{coma}`` and ``{bu3dfe}`` stand for the datasets.
+    """
+
+    make: Callable[[Material], Figure | pd.DataFrame]
+    needs: tuple[str, ...]
+    caption: str
+
+
+ARTEFACTS: dict[str, Artefact] = {
+    "table1": Artefact(
+        lambda m: table1(m.coma),
+        (),
+        "Meshes per expression in {coma}, beside COMA's as the paper's Table 1 gives them.",
+    ),
+    "table2": Artefact(
+        lambda m: table2(m.bu3dfe),
+        (),
+        "Meshes per expression in {bu3dfe}, beside BU3DFE's as the paper's Table 2 gives them.",
+    ),
+    "figure1": Artefact(
+        lambda m: figure1(m.hierarchy, name=m.setup.bu3dfe),
+        (),
+        "Neural3DMM on the levels of the hierarchy of {bu3dfe} (the paper's Fig. 1).",
+    ),
+    "figure2": Artefact(
+        lambda m: figure2(m.bu3dfe.template, m.hierarchy, m.setup.bu3dfe),
+        (),
+        "Spiral ordering on the template of {bu3dfe} and on an image patch (the paper's Fig. 2).",
+    ),
+    "figure3": Artefact(
+        lambda m: figure3(m.bu3dfe.template, m.setup.bu3dfe),
+        (),
+        "Weights of the weighted loss on the template of {bu3dfe}, by equation 6 and as the released code computes "
+        "them (the paper's Fig. 3).",
+    ),
+    "figure4": Artefact(
+        lambda m: figure4(m.results, m.setup),
+        ("datasets",),
+        "Generalization error over the latent size on {coma} and {bu3dfe}, percentage split (the paper's Fig. 4).",
+    ),
+    "figure5": Artefact(
+        lambda m: figure5(m.results, m.setup),
+        ("splits",),
+        "Generalization error over the latent size on {bu3dfe}, identity against percentage split (the paper's "
+        "Fig. 5).",
+    ),
+    "figure6": Artefact(
+        lambda m: figure6(m.results, m.setup),
+        ("splits", "weighted-loss"),
+        "Cumulative per-vertex Euclidean error on {bu3dfe} for each latent size and for the weighted loss, mean over "
+        "seeds; the markers are the paper's medians (the paper's Fig. 6).",
+    ),
+    "figure7": Artefact(
+        lambda m: figure7(m.results, m.bu3dfe, m.setup),
+        ("splits",),
+        "Reference, reconstruction and error of test meshes of {bu3dfe}: percentage split, d = 512 (the paper's "
+        "Fig. 7).",
+    ),
+    "figure8": Artefact(
+        lambda m: figure8(m.results, m.bu3dfe, m.setup),
+        ("splits",),
+        "Reference, reconstruction and error of test meshes of {bu3dfe}: identity split, d = 512 (the paper's Fig. 8).",
+    ),
+    "figure9": Artefact(
+        lambda m: figure9(m.results, m.bu3dfe, m.setup),
+        ("weighted-loss",),
+        "Reference, reconstruction and error of test meshes of {bu3dfe}: weighted loss, both splits, d = 512 (the "
+        "paper's Fig. 9).",
+    ),
+    "generalization": Artefact(
+        lambda m: generalization_table(m.results, m.setup),
+        ("splits", "weighted-loss"),
+        "Generalization error in mm on {bu3dfe} and {coma}, with the paper's on BU3DFE and COMA (the paper's Figs. 4 "
+        "to 6 as numbers).",
+    ),
+    "landmarks": Artefact(
+        lambda m: landmark_table(m.results, m.setup),
+        ("weighted-loss",),
+        "Error in mm within 10 mm of a landmark and elsewhere on {bu3dfe}, d = 512: what the weighted loss trades "
+        "(the paper's section 4.4.3).",
+    ),
+}
+
+
+def draw_all(
+    results: Sequence[Result],
+    datasets: Mapping[str, Dataset],
+    folder: str | Path,
+    setup: Setup | None = None,
+) -> tuple[dict[str, tuple[Path, Path]], dict[str, str]]:
+    """Draw and save every artefact that there is material for.
+
+    Args:
+        results: any; those of `setup` are picked.
+        datasets: by name.
+        folder: gets a PNG and a PDF of each figure, a CSV and a TeX file of each table.
+
+    Returns:
+        The files of each artefact that was drawn, and of each other the reason why not.
+    """
+    from matplotlib.figure import Figure
+
+    material = Material(results, datasets, setup or Setup())
+    written: dict[str, tuple[Path, Path]] = {}
+    missing: dict[str, str] = {}
+    for name, artefact in ARTEFACTS.items():
+        try:
+            made = artefact.make(material)
+        except (DataError, MeshError) as error:
+            missing[name] = str(error)
+            continue
+        save = save_figure if isinstance(made, Figure) else save_table
+        written[name] = save(made, folder, name)
+    return written, missing

@@ -1,0 +1,208 @@
+"""Tables of the data (Tables 1 and 2) and of errors, and how they are written: CSV, and LaTeX with booktabs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from bench3dmm.artefacts.published import PRECISION, PRINTED, published, published_label
+from bench3dmm.artefacts.setup import Chosen, Setup, choose, summarise
+from bench3dmm.errors import DataError
+from bench3dmm.experiments import LATENTS, WEIGHTED_LATENT
+from bench3dmm.figures import dataset_line, expression_table
+from bench3dmm.storage import write_text
+
+if TYPE_CHECKING:
+    from bench3dmm.data.dataset import Dataset
+    from bench3dmm.results import Result
+
+LOSS_NAMES = {"l1": "L1", "weighted-l1": "weighted L1"}
+ORDER = ["percentage", "identity", *LOSS_NAMES]
+NONE = "–"
+
+
+def table1(dataset: Dataset) -> pd.DataFrame:
+    """Meshes per expression of the dataset in COMA's place, beside the paper's (Table 1).
+
+    Raises:
+        DataError: its expressions are not COMA's.
+    """
+    return _table_of(dataset, "Table 1")
+
+
+def table2(dataset: Dataset) -> pd.DataFrame:
+    """Meshes per expression of the dataset in BU3DFE's place, beside the paper's (Table 2).
+
+    Raises:
+        DataError: its expressions are not BU3DFE's.
+    """
+    return _table_of(dataset, "Table 2")
+
+
+def generalization_table(results: Sequence[Result], setup: Setup | None = None) -> pd.DataFrame:
+    """Generalization error in mm of each split and loss (rows) at each latent size (columns): Figs. 4 to 6 as numbers.
+
+    Ours are mean ± standard deviation over seeds; below them the paper's. The dataset in COMA's place is shown where
+    it is among the results.
+
+    Raises:
+        DataError: none of the runs on the dataset in BU3DFE's place is among the results.
+    """
+    setup = setup or Setup()
+    optional = setup.runs("datasets")
+    chosen = choose("the table of errors", results, setup, "splits", "weighted-loss", optional=optional)
+    places = {setup.bu3dfe: "bu3dfe"}
+    places.setdefault(setup.coma, "coma")
+    rows = []
+    for (split, loss), part in _by_split(summarise(chosen.results)).groupby(["split", "loss"], sort=False):
+        for dataset, place in places.items():
+            cells = part[part["dataset"] == dataset].itertuples()
+            ours = {row.latent: spread(row.mean, row.sd) for row in cells}
+            paper = {d: f"{value:.2f}" for d, value in published(place, dataset, split, loss).items() if ours}
+            for source, errors in _sources(dataset, place, setup, ours, paper):
+                latents = {f"d = {latent}": errors.get(latent, NONE) for latent in LATENTS}
+                rows.append({"split": split, "loss": LOSS_NAMES[loss], "source": source, **latents})
+    frame = pd.DataFrame(rows).set_index(["split", "loss", "source"])
+    frame.attrs["footer"] = _footer("mm", chosen, setup)
+    return frame
+
+
+def landmark_table(results: Sequence[Result], setup: Setup | None = None) -> pd.DataFrame:
+    """What the weighted loss does near landmarks (within 10 mm) and away from them, in mm (section 4.4.3).
+
+    Mean ± standard deviation over seeds, and the ratio of the two means. Of the paper only the error of all vertices
+    is known (its Fig. 6).
+
+    Raises:
+        DataError: none of its runs is among the results.
+    """
+    setup = setup or Setup()
+    chosen = choose("the table of errors near landmarks", results, setup, "weighted-loss")
+    rows = []
+    for row in _by_split(summarise(chosen.results)).itertuples():
+        ours = {
+            "near landmarks": spread(row.near, row.near_sd),
+            "elsewhere": spread(row.far, row.far_sd),
+            "ratio": number(row.near / row.far),
+            "all vertices": spread(row.mean, row.sd),
+        }
+        value = published("bu3dfe", setup.bu3dfe, row.split, row.loss).get(row.latent)
+        paper = {} if value is None else dict.fromkeys(ours, NONE) | {"all vertices": f"{value:.2f}"}
+        for source, cells in _sources(setup.bu3dfe, "bu3dfe", setup, ours, paper):
+            rows.append({"split": row.split, "loss": LOSS_NAMES[row.loss], "source": source, **cells})
+    frame = pd.DataFrame(rows).set_index(["split", "loss", "source"])
+    frame.attrs["footer"] = _footer(f"mm, d = {WEIGHTED_LATENT}", chosen, setup)
+    return frame
+
+
+def _by_split(summary: pd.DataFrame) -> pd.DataFrame:
+    """The rows in the paper's order of splits, the plain loss before the weighted one."""
+    return summary.sort_values(["split", "loss"], key=lambda names: names.map(ORDER.index), kind="stable")
+
+
+def _sources(dataset: str, place: str, setup: Setup, ours: dict, paper: dict) -> list[tuple[str, dict]]:
+    """Our cells and, where there are any, the paper's, under the names of what they were measured on."""
+    both = [(f"{dataset} ({setup.profile})", ours), (published_label(place), paper)]
+    return [(source, cells) for source, cells in both if cells]
+
+
+def _footer(what: str, chosen: Chosen, setup: Setup) -> str:
+    precision = "" if setup.bu3dfe in PRINTED else PRECISION
+    parts = [what, "mean ± standard deviation over seeds" if chosen.several_seeds else "", chosen.footer, precision]
+    return " · ".join(filter(None, parts))
+
+
+def spread(mean: float, sd: float) -> str:
+    """A mean with its standard deviation, or alone where one seed has none."""
+    return number(mean) if np.isnan(sd) else f"{number(mean)} ± {sd:.3f}"
+
+
+def number(value: float) -> str:
+    return NONE if np.isnan(value) else f"{value:.3f}"
+
+
+def save_table(frame: pd.DataFrame, folder: str | Path, name: str) -> tuple[Path, Path]:
+    """Write ``folder/name.csv`` and ``folder/name.tex``, a booktabs ``tabular`` to be put into a ``table``."""
+    paths = Path(folder) / f"{name}.csv", Path(folder) / f"{name}.tex"
+    flat = frame if list(frame.index.names) == [None] else frame.reset_index()
+    write_text(paths[0], flat.to_csv(index=False))
+    write_text(paths[1], latex(flat, note=frame.attrs.get("footer", "")))
+    return paths
+
+
+def latex(frame: pd.DataFrame, note: str = "") -> str:
+    """A frame's columns as a booktabs ``tabular``; numbers are aligned right, text left, a last row ``total`` set off.
+
+    Args:
+        note: where the numbers come from, written above as a comment.
+    """
+    columns = [frame[name] for name in frame.columns]
+    align = "".join("r" if _is_numeric(column) else "l" for column in columns)
+    body = [_latex_row(row) for row in _without_repeats(frame)]
+    if len(body) > 1 and str(frame.iloc[-1, 0]) == "total":
+        body.insert(-1, r"\midrule")
+    comment = [f"% {line}" for line in note.splitlines()] + ["% needs \\usepackage{booktabs}"]
+    lines = [rf"\begin{{tabular}}{{{align}}}", r"\toprule", _latex_row(frame.columns), r"\midrule", *body]
+    return "\n".join([*comment, *lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+ESCAPES = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "±": r"$\pm$",
+    "−": "$-$",
+    "–": "--",
+    "·": r"$\cdot$",
+    "≤": r"$\leq$",
+}
+
+
+def escape_latex(text: str) -> str:
+    return "".join(ESCAPES.get(character, character) for character in text)
+
+
+def _table_of(dataset: Dataset, table: str) -> pd.DataFrame:
+    frame = expression_table(dataset)
+    if frame.attrs["table"] != table:
+        raise DataError(f"{dataset.name} has the expressions of the paper's {frame.attrs['table']}, not of {table}")
+    frame.attrs["footer"] = dataset_line(dataset)
+    return frame
+
+
+def _latex_row(values: Sequence[object]) -> str:
+    return " & ".join(escape_latex(_text(value)) for value in values) + r" \\"
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float | np.floating):
+        return NONE if np.isnan(value) else f"{value:.2f}"
+    return f"{value:,}" if isinstance(value, int | np.integer) else str(value)
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    """Numbers, also those written with a deviation."""
+    if pd.api.types.is_numeric_dtype(column):
+        return True
+    return all(text == NONE or text[:1].isdigit() for text in column.astype(str))
+
+
+def _without_repeats(frame: pd.DataFrame) -> list[list[object]]:
+    """The rows, with the labels at their start that repeat those of the row above left blank."""
+    labels = 0
+    while labels < frame.shape[1] and not _is_numeric(frame.iloc[:, labels]):
+        labels += 1
+    rows: list[list[object]] = []
+    above: list[object] = []
+    for row in frame.itertuples(index=False, name=None):
+        shared = 0
+        while shared < labels - 1 and above and row[shared] == above[shared]:
+            shared += 1
+        rows.append([""] * shared + list(row[shared:]))
+        above = list(row)
+    return rows
