@@ -16,7 +16,7 @@ reproduce: setup ## train and evaluate on the embedded faces, figures into outpu
 
 test: setup lint ## ruff, pytest and the notebooks against their stored outputs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
-	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=1800 notebooks
+	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=1800 notebooks/*.ipynb
 
 setup: $(STAMP) ## the virtual environment .venv, with the versions of constraints.txt
 
