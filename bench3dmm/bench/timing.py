@@ -40,9 +40,11 @@ def seconds_of(action: Action, device: torch.device, repeat: int = 1) -> float:
 
 
 def interleaved(
-    actions: Mapping[str, Action], rounds: int, device: torch.device, *, share: float = 0.5
+    actions: Mapping[str, Action], rounds: int, device: torch.device, *, share: float = 1.0
 ) -> dict[str, np.ndarray]:
     """Seconds (rounds,) of each action, taken in turns so that all see the same state of the machine.
+
+    A turn begins with one repetition that is not timed: none pays for what another left in the caches.
 
     Args:
         share: within a round, a quick action is repeated until it has taken this share of the slowest one's time.
@@ -53,6 +55,7 @@ def interleaved(
     taken = {name: np.empty(rounds) for name in actions}
     for round_ in range(rounds):
         for name, action in actions.items():
+            action(1)
             taken[name][round_] = seconds_of(action, device, repeats[name])
     return taken
 
