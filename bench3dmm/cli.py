@@ -63,6 +63,11 @@ _SWEEP_EXAMPLES = (
     "  bench3dmm sweep paper --profile smoke --results-dir /tmp/results\n\n"
     "  bench3dmm sweep paper --coma coma --bu3dfe bu3dfe --profile paper"
 )
+_REPORT_EXAMPLES = (
+    "[bold]Examples[/bold]\n\n"
+    "  bench3dmm report --profile quick\n\n"
+    "  bench3dmm report --profile paper --coma coma --bu3dfe bu3dfe --output licensed.html"
+)
 _BENCH_EXAMPLES = (
     "[bold]Examples[/bold]\n\n"
     "  bench3dmm bench compare layers --rounds 5     two minutes\n\n"
@@ -355,6 +360,27 @@ def run_sweep(
             row.run_id, *(str(getattr(row, field)) for field in shown), f"{row.mean_mm:.3f}", f"{row.median_mm:.3f}"
         )
     _print(table)
+
+
+@app.command("report", epilog=_REPORT_EXAMPLES)
+def report(
+    profile: Annotated[str, typer.Option(help="smoke, quick or paper.")] = "quick",
+    coma: Annotated[str, typer.Option(help="The dataset in COMA's place.")] = "mh-seq",
+    bu3dfe: Annotated[str, typer.Option(help="The dataset in BU3DFE's place.")] = "mh-scan",
+    seeds: Annotated[int, typer.Option(min=1, help="How many: 0, 1, …")] = 3,
+    results_dir: Annotated[Path, typer.Option(help="Where runs are stored.")] = Path("results"),
+    output: Annotated[Path, typer.Option(help="The web page to write.")] = Path("report.html"),
+) -> None:
+    """Write one page of all that is stored: figures, tables, claims with verdicts, provenance.
+
+    Nothing is trained; what is missing is said in its place, with the command that trains it. The web page holds its
+    pictures; beside it comes the same as Markdown (report.md, with its pictures in report_files/).
+    """
+    from bench3dmm.artefacts import Setup
+    from bench3dmm.report import write_report
+
+    for path in write_report(Setup(coma, bu3dfe, profile, tuple(range(seeds))), results_dir, output):
+        typer.echo(str(path))
 
 
 @app.command("notebooks")

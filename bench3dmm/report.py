@@ -1,0 +1,420 @@
+"""One page of all that is stored for a profile: figures, tables, claims with verdicts, provenance.
+
+It reads results and trains nothing. What is missing is said in its place, with the command that trains it.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench3dmm.artefacts import ARTEFACTS, Artefact, Material, Setup, stored_results
+from bench3dmm.artefacts.published import PRINTED, published_numbers
+from bench3dmm.claims import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, Verdict, evaluate_claims
+from bench3dmm.errors import Bench3dmmError, DataError
+from bench3dmm.experiments import PAPER
+from bench3dmm.figures import DPI, style
+from bench3dmm.ledger import ledger_block
+from bench3dmm.page import Badge, Block, Cell, Facts, Heading, Notice, Picture, Table, Text, html_page, markdown_page
+from bench3dmm.run import PROFILES
+from bench3dmm.statements import UNTESTED
+from bench3dmm.storage import write_atomically, write_text
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from bench3dmm.data.dataset import Dataset
+    from bench3dmm.results import Result
+
+KINDS = {REPRODUCED: "good", NOT_REPRODUCED: "bad", INCONCLUSIVE: "open"}
+MOST_PIXELS = 1200  # of a picture's width
+PIXELS_PER_INCH = 96  # as browsers count
+DEFAULT_RESULTS = "results"
+
+
+@dataclass
+class _Evidence:
+    """What a report is made from.
+
+    Attributes:
+        results: of the paper's experiments.
+        ledger: of the switches between the paper's text and its released code.
+        datasets: those that can be loaded; ``unavailable`` says why the others cannot.
+        verdicts: None where there is a reason, ``unjudged``, why there are none.
+    """
+
+    setup: Setup
+    results_dir: Path
+    results: list[Result]
+    ledger: list[Result]
+    datasets: dict[str, Dataset] = field(default_factory=dict)
+    unavailable: dict[str, str] = field(default_factory=dict)
+    verdicts: list[Verdict] | None = None
+    unjudged: str = ""
+
+    @property
+    def title(self) -> str:
+        return f"bench3dmm: {self.setup.coma} and {self.setup.bu3dfe}, profile {self.setup.profile}"
+
+    def with_folder(self, text: str) -> str:
+        return _with_folder(text, self.results_dir)
+
+
+def write_report(
+    setup: Setup | None = None,
+    results_dir: str | Path = DEFAULT_RESULTS,
+    output: str | Path = "report.html",
+) -> tuple[Path, Path]:
+    """Write the report of what is stored.
+
+    Args:
+        setup: which runs it is about.
+        results_dir: where they are stored.
+        output: the HTML page, which holds its pictures. Beside it comes the same as Markdown, ``report.md``, with its
+            pictures in ``report_files``.
+
+    Returns:
+        The HTML and the Markdown file.
+
+    Raises:
+        UnknownNameError: for a dataset or profile that does not exist.
+        DataError: if none of the runs is stored, or a stored one is broken.
+    """
+    page = Path(output)
+    if page.suffix.lower() not in (".html", ".htm"):
+        raise Bench3dmmError(f"{page}: the report is a web page, give it a name that ends in .html")
+    evidence = _gather(setup or Setup(), Path(results_dir))
+    blocks = list(_blocks(evidence))
+    markdown = page.with_suffix(".md")
+    folder = page.with_name(f"{page.stem}_files")
+    _write_pictures([block for block in blocks if isinstance(block, Picture)], folder)
+    write_text(markdown, markdown_page(evidence.title, blocks, folder.name))
+    write_text(page, html_page(evidence.title, blocks))
+    return page, markdown
+
+
+def _write_pictures(pictures: Sequence[Picture], folder: Path) -> None:
+    """Write them, and remove what an earlier report drew and this one does not."""
+    for picture in pictures:
+        write_atomically(folder / f"{picture.name}.png", lambda file, content=picture.png: file.write(content))
+    for name in ARTEFACTS.keys() - {picture.name for picture in pictures}:
+        (folder / f"{name}.png").unlink(missing_ok=True)
+
+
+# --- what is there ----------------------------------------------------------------------------------------------
+
+
+def _gather(setup: Setup, results_dir: Path) -> _Evidence:
+    _check_names(setup)
+    runs = setup.runs(*PAPER)
+    results = stored_results(runs, results_dir)
+    if not results:
+        command = _with_folder(f"`{setup.command('paper')}`", results_dir)
+        raise DataError(
+            f"none of the {len(runs)} runs of profile {setup.profile} on {setup.coma} and {setup.bu3dfe} is stored in "
+            f"{results_dir}; {command} trains them"
+        )
+    evidence = _Evidence(setup, results_dir, results, stored_results(setup.runs("ledger"), results_dir))
+    _load_datasets(evidence)
+    _judge(evidence)
+    return evidence
+
+
+def _with_folder(text: str, results_dir: Path) -> str:
+    """A text whose sweep commands also name the results folder, where it is not the default one."""
+    folder = "" if results_dir == Path(DEFAULT_RESULTS) else f" --results-dir {results_dir}"
+    return re.sub(r"`(bench3dmm sweep [^`]+)`", lambda found: f"`{found[1]}{folder}`", text)
+
+
+def _check_names(setup: Setup) -> None:
+    """Misspelt names, before anything is loaded or drawn."""
+    from bench3dmm.data import LICENSED, dataset_names, recipe_sha256
+    from bench3dmm.errors import UnknownNameError
+
+    if setup.profile not in PROFILES:
+        raise UnknownNameError("profile", setup.profile, PROFILES)
+    known = [*dataset_names(), *LICENSED]
+    for name in (setup.coma, setup.bu3dfe):
+        if name.partition("@")[0] not in known:
+            raise UnknownNameError("dataset", name, known)
+        if name not in LICENSED:  # whose results may come from elsewhere
+            recipe_sha256(name)  # knows the variants
+
+
+def _load_datasets(evidence: _Evidence) -> None:
+    from bench3dmm.data import load_dataset
+
+    for name in dict.fromkeys((evidence.setup.coma, evidence.setup.bu3dfe)):
+        try:
+            evidence.datasets[name] = load_dataset(name)
+        except DataError as error:
+            evidence.unavailable[name] = str(error)
+
+
+def _judge(evidence: _Evidence) -> None:
+    setup = evidence.setup
+    try:
+        evidence.verdicts = evaluate_claims(
+            evidence.results, setup.coma, setup.bu3dfe, datasets=evidence.datasets, paper=published_numbers()
+        )
+    except DataError as error:
+        evidence.unjudged = str(error)
+
+
+# --- what is said -----------------------------------------------------------------------------------------------
+
+
+def _blocks(evidence: _Evidence) -> Iterator[Block]:
+    yield from _opening(evidence)
+    yield Heading("Claims")
+    yield from _claims(evidence)
+    material = Material(evidence.results, evidence.datasets, evidence.setup)
+    for heading, trained in (("Data and model", False), ("Results", True)):
+        yield Heading(heading)
+        for name, artefact in ARTEFACTS.items():
+            if bool(artefact.needs) == trained:
+                yield from _artefact(name, artefact, material, evidence)
+    yield Heading("Text against released code")
+    yield Text("What changes where the paper's text and its released code differ; docs/ledger.md has all differences.")
+    yield _located(ledger_block(evidence.ledger, evidence.setup, _subjects(evidence)), evidence)
+    yield Heading("Provenance")
+    yield from _provenance(evidence)
+
+
+def _subjects(evidence: _Evidence) -> np.ndarray | None:
+    dataset = evidence.datasets.get(evidence.setup.bu3dfe)
+    return None if dataset is None else dataset.samples["subject"].to_numpy(str)
+
+
+def _opening(evidence: _Evidence) -> Iterator[Block]:
+    setup = evidence.setup
+    yield Text(
+        "Neural3DMM, a spiral-convolution autoencoder of registered face meshes, trained and evaluated anew, beside "
+        "the published numbers of “Neural 3D Morphable Models … Applied to the BU3DFE Dataset” (called the paper "
+        "here), which were read off its figures."
+    )
+    yield Text(" ".join(filter(None, (_place("COMA", setup.coma), _place("BU3DFE", setup.bu3dfe)))))
+    yield Facts(_facts(evidence))
+    for name, reason in evidence.unavailable.items():
+        yield Notice(f"The meshes of {name}: {reason}")
+    yield _progress(evidence)
+
+
+def _place(original: str, name: str) -> str:
+    """What stands in an original dataset's place, so that nobody takes it for the original."""
+    from bench3dmm.data.makehuman import SETS
+
+    if PRINTED.get(name) == original:
+        return f"The set `{name}` is {original} itself, imported."
+    kind = "faces are synthetic" if name.partition("@")[0] in SETS else "set was imported"
+    return f"In {original}'s place stands `{name}`, whose {kind}: it is not {original}."
+
+
+def _facts(evidence: _Evidence) -> list[tuple[str, Cell]]:
+    setup = evidence.setup
+    profile = PROFILES[setup.profile]
+    most = [
+        f"at most {count:,} {what} meshes" if count else f"all {what} meshes"
+        for count, what in ((profile.max_train, "training"), (profile.max_test, "test"))
+    ]
+    sets = dict.fromkeys(_describe(name, evidence.datasets) for name in (setup.coma, setup.bu3dfe))
+    devices = dict.fromkeys(str(result.provenance["device"]) for result in evidence.results)
+    return [
+        ("Datasets", "; ".join(sets)),
+        ("Profile", f"{setup.profile}: {profile.epochs} epochs, {', '.join(most)}"),
+        ("Seeds", ", ".join(map(str, setup.seeds))),
+        ("Devices", "; ".join(sorted(devices))),
+        ("Runs", f"{len(evidence.results)} of {len(setup.runs(*PAPER))} stored"),
+        ("Claims", _verdict_counts(evidence) if evidence.verdicts else "not judged, see below"),
+    ]
+
+
+def _describe(name: str, datasets: Mapping[str, Dataset]) -> str:
+    if name not in datasets:
+        return name
+    dataset = datasets[name]
+    return f"{name}, {len(dataset):,} meshes of {dataset.samples['subject'].nunique()} people"
+
+
+def _verdict_counts(evidence: _Evidence) -> tuple[Badge, ...]:
+    counts = Counter(verdict.verdict for verdict in evidence.verdicts or ())
+    return tuple(Badge(f"{counts[word]} {word}", kind) for word, kind in KINDS.items())
+
+
+def _progress(evidence: _Evidence) -> Table:
+    """How many runs of each experiment are stored, and what trains the others."""
+    stored = {result.run for result in evidence.results + evidence.ledger}
+    rows = []
+    for name in (*PAPER, "ledger"):
+        runs = evidence.setup.runs(name)
+        found = sum(run in stored for run in runs)
+        command = "" if found == len(runs) else evidence.with_folder(f"`{evidence.setup.command(name)}`")
+        rows.append([name, f"{found} of {len(runs)}", command])
+    return Table(["experiment", "runs stored", "trains the rest"], rows, stacked=True)
+
+
+def _claims(evidence: _Evidence) -> Iterator[Block]:
+    if evidence.verdicts is None:
+        yield Notice(f"The claims could not be judged: {evidence.unjudged}")
+        return
+    yield Text(
+        "A claim is reproduced where the 95 % bootstrap interval of its effect, over test meshes (of persons, where "
+        "these are known) and training seeds, lies wholly on the claimed side of its threshold; not reproduced where "
+        "it lies wholly on the other; else, with fewer than three seeds or with a run missing, inconclusive. With "
+        "three seeds intervals are too narrow where training noise is what differs, so each seed's effect stands "
+        "beside them."
+    )
+    setup = evidence.setup
+    if (setup.coma, setup.bu3dfe) != tuple(PRINTED):
+        yield Text(
+            "The statements are in the paper's terms: what they call COMA was measured on "
+            f"`{setup.coma}` here, and what they call BU3DFE on `{setup.bu3dfe}`."
+        )
+    header = ["claim", "effect", "paper", "ours", "verdict"]
+    yield Table(header, [_claim_row(verdict) for verdict in evidence.verdicts], stacked=True)
+    yield Heading("Statements that no stored run can test", 3)
+    untested = [[f"“{entry.quote}” ({entry.place})", entry.reason] for entry in UNTESTED]
+    yield Table(["statement", "why not"], untested, stacked=True)
+
+
+def _claim_row(verdict: Verdict) -> list[Cell]:
+    claim = verdict.claim
+    below = [verdict.reason, verdict.data, claim.note]
+    return [
+        f"{claim.statement}\n“{claim.quote}” ({claim.place})\n`{claim.id}`",
+        f"{claim.measure}\nHolds if {claim.criterion} ({claim.why}).",
+        "–" if verdict.paper_effect is None else f"{verdict.paper_effect:.3g}",
+        _effect(verdict),
+        (Badge(verdict.verdict, KINDS[verdict.verdict]), *(f"\n{line}" for line in below if line)),
+    ]
+
+
+def _effect(verdict: Verdict) -> str:
+    if verdict.effect is None:
+        return "–"
+    lines = [f"{verdict.effect.point:.3g}", f"[{verdict.effect.low:.3g},\N{NO-BREAK SPACE}{verdict.effect.high:.3g}]"]
+    if len(verdict.seed_effects) > 1:
+        lines.append(f"by seed {', '.join(f'{effect:.3g}' for effect in verdict.seed_effects)}")
+    return "\n".join(lines)
+
+
+def _artefact(name: str, artefact: Artefact, material: Material, evidence: _Evidence) -> Iterator[Block]:
+    from matplotlib.figure import Figure
+
+    yield Heading(_artefact_title(name), 3)
+    caption = artefact.caption.format(coma=evidence.setup.coma, bu3dfe=evidence.setup.bu3dfe)
+    try:
+        made = artefact.make(material)
+    except Bench3dmmError as error:
+        yield Text(caption)
+        yield _located(Notice(str(error)), evidence)
+        return
+    yield _picture(made, name, caption) if isinstance(made, Figure) else frame_table(made, caption)
+
+
+def _artefact_title(name: str) -> str:
+    return re.sub(r"(\d+)$", r" \1", name).capitalize()
+
+
+def _located(block: Block, evidence: _Evidence) -> Block:
+    return Notice(evidence.with_folder(block.text)) if isinstance(block, Notice) else block
+
+
+def _picture(figure: Figure, name: str, caption: str) -> Picture:
+    width = figure.get_size_inches()[0]
+    buffer = io.BytesIO()
+    with style():
+        dpi = min(DPI, MOST_PIXELS / width)
+        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None}, facecolor="white")
+    return Picture(name, buffer.getvalue(), round(width * PIXELS_PER_INCH), caption)
+
+
+def frame_table(frame: pd.DataFrame, caption: str = "") -> Table:
+    """A frame's columns, and its index where that has names; ``attrs["footer"]`` becomes the note."""
+    flat = frame if list(frame.index.names) == [None] else frame.reset_index()
+    rows = [[_cell(value) for value in row] for row in flat.itertuples(index=False, name=None)]
+    return Table([str(name) for name in flat.columns], rows, caption, frame.attrs.get("footer", ""))
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "–" if value != value else f"{value:.2f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+# --- where it comes from ----------------------------------------------------------------------------------------
+
+
+def _provenance(evidence: _Evidence) -> Iterator[Block]:
+    yield Text(
+        "Every run stores the hashes of its data, split and hierarchy, the commit and versions it was measured with, "
+        "and where. Times are those of trainings that may have shared the machine."
+    )
+    yield _origins(evidence.results)
+    yield _runs(evidence.results)
+
+
+def _origins(results: Sequence[Result]) -> Table:
+    """One row for each combination of data, device, commit and versions."""
+    groups: dict[tuple[str, ...], list[Result]] = {}
+    for result in results:
+        groups.setdefault(_origin(result), []).append(result)
+    rows = [
+        [*origin, str(len(group)), _dates(group), f"{sum(map(_minutes, group)):.1f}"]
+        for origin, group in groups.items()
+    ]
+    header = [
+        "dataset",
+        "data sha256",
+        "hierarchy sha256",
+        "device",
+        "commit",
+        "versions",
+        "runs",
+        "trained",
+        "minutes",
+    ]
+    return Table(header, rows, "Where the runs come from", stacked=True)
+
+
+def _origin(result: Result) -> tuple[str, ...]:
+    made = result.provenance
+    git = made.get("git") or {}
+    commit = str(git.get("commit", ""))[:10] + (" with changes" if git.get("dirty") else "")
+    versions = made["versions"] or {}
+    return (
+        result.run.dataset,
+        str(made["dataset_sha256"])[:12],
+        str(made["hierarchy_sha256"])[:12],
+        str(made["device"]),
+        commit or "unknown",
+        ", ".join(f"{name} {versions[name]}" for name in ("bench3dmm", "torch") if name in versions),
+    )
+
+
+def _dates(results: Sequence[Result]) -> str:
+    """The first and the last day."""
+    days = sorted({str(result.provenance["created"])[:10] for result in results})
+    return " to ".join(dict.fromkeys((days[0], days[-1])))
+
+
+def _minutes(result: Result) -> float:
+    return result.provenance.get("training_seconds", 0.0) / 60
+
+
+def _runs(results: Sequence[Result]) -> Table:
+    rows = []
+    for result in results:
+        run = result.run
+        fields = (run.run_id, run.dataset, run.split, run.loss, str(run.latent), str(run.seed))
+        mean, median = (f"{result.metrics[name]:.3f}" for name in ("mean_mm", "median_mm"))
+        rows.append([*fields, mean, median, f"{result.provenance.get('parameters', 0):,}", f"{_minutes(result):.1f}"])
+    header = ["run", "dataset", "split", "loss", "d", "seed", "mean mm", "median mm", "parameters", "minutes"]
+    return Table(header, rows, "Every run")

@@ -1,0 +1,269 @@
+"""The report: a well-formed page of what is stored, which says what is not."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from conftest import sphere_dataset
+from synthetic_results import make_result
+
+from bench3dmm import cli, data, report
+from bench3dmm.artefacts import ARTEFACTS, Setup
+from bench3dmm.claims import CLAIMS, UNTESTED
+from bench3dmm.errors import Bench3dmmError, DataError, UnknownNameError
+from bench3dmm.page import (
+    Badge,
+    Facts,
+    Heading,
+    Notice,
+    Picture,
+    Table,
+    Text,
+    html_page,
+    html_text,
+    markdown_page,
+    markdown_text,
+)
+from bench3dmm.results import save_result
+from bench3dmm.statements import FIG5_BU3DFE
+
+SETUP = Setup("ball", "sphere", "smoke")
+QUICK_TO_DRAW = ("table1", "table2", "figure4", "figure8", "generalization")
+NASTY = "<script>alert('&')</script> | `device`"
+VOID = {"meta", "img", "br"}
+
+
+class Checker(HTMLParser):
+    """Collects what a page is made of, and what is wrong with it."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.wrong, self.tags, self.ids, self.links, self.text = [], [], [], [], [], ""
+        self.feed(page)
+        self.close()
+        self.wrong += [f"<{tag}> is not closed" for tag in self.open]
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.tags.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        if "id" in attributes:
+            self.ids.append(attributes["id"])
+        if tag == "img" and not attributes.get("alt"):
+            self.wrong.append("an image without alternative text")
+        for name in ("src", "href"):
+            value = attributes.get(name)
+            if value and not value.startswith(("#", "data:image/png;base64,")):
+                self.wrong.append(f"loads {value[:60]}")
+            if value and value.startswith("#"):
+                self.links.append(value[1:])
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(f"</{tag}> closes nothing")
+
+    def handle_data(self, text):
+        if self.open[-1:] != ["style"]:
+            self.text += text
+
+
+def check(page):
+    checker = Checker(page)
+    assert not checker.wrong
+    assert not {"script", "link", "iframe", "object", "base"} & set(checker.tags)
+    assert "@import" not in page and "url(" not in page
+    assert len(set(checker.ids)) == len(checker.ids)
+    assert set(checker.links) <= set(checker.ids)
+    return checker
+
+
+# --- pages ------------------------------------------------------------------------------------------------------
+
+BLOCKS = [
+    Heading("First & last"),
+    Text("Run `a <b>|c`, then *rest* of [it]\nand < more_of_it"),
+    Notice("none of it; run `bench3dmm sweep x`"),
+    Facts([("what", "a|b"), ("verdicts", (Badge("2 <good>", "good"), Badge("1 open", "open")))]),
+    Table(["name", "mm"], [["a\nb | c", "1.5 ± 0.2"], ["`x|y`", "–"]], "Cap_tion", "No*te", stacked=True),
+    Picture("figure4", b"\x89PNG", 400, 'A "quoted" caption < here'),
+]
+
+
+def test_html_page_is_whole_and_escaped():
+    page = html_page("Title <&>", BLOCKS)
+    checker = check(page)
+    assert "<title>Title &lt;&amp;&gt;</title>" in page
+    assert "<code>a &lt;b&gt;|c</code>" in page
+    assert 'alt="A &quot;quoted&quot; caption &lt; here"' in page
+    assert '<span class="badge good">✓ 2 &lt;good&gt;</span>' in page
+    assert '<td class="number" data-label="mm">1.5 ± 0.2</td>' in page
+    assert "a<br>b | c" in page
+    assert checker.links == ["first-last"]
+    assert "prefers-color-scheme: dark" in page and "@media print" in page and 'name="viewport"' in page
+
+
+def test_markdown_page_is_escaped_and_its_tables_are_square():
+    page = markdown_page("Title", BLOCKS, "my files")
+    assert "Run `a <b>|c`, then \\*rest\\* of \\[it\\]\nand \\< more\\_of\\_it" in page
+    assert "> **Missing.** none of it" in page
+    assert "- verdicts: **✓ 2 \\<good\\>** **? 1 open**" in page
+    assert "](my%20files/figure4.png)" in page
+    assert "| a<br>b \\| c | 1.5 ± 0.2 |" in page and r"| `x\|y` | – |" in page
+    rows = [line for line in page.splitlines() if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in rows} == {3}
+
+
+@pytest.mark.parametrize("convert", [html_text, markdown_text])
+def test_a_lone_backtick_is_a_backtick(convert):
+    assert convert("5` tall").replace("\\", "") == "5` tall"
+
+
+# --- reports ----------------------------------------------------------------------------------------------------
+
+
+def published(run):
+    return FIG5_BU3DFE[run.split][run.latent] * (1.5 if run.loss != "l1" else 1)
+
+
+def store(folder, keep=lambda run: True, **options):
+    dataset = sphere_dataset()
+    runs = [run for run in dict.fromkeys(SETUP.runs("paper") + SETUP.runs("ledger")) if keep(run)]
+    for run in runs:
+        save_result(make_result(run, dataset, published(run), **options), folder)
+    return runs
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    store(folder, device=NASTY)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def two_sets(monkeypatch):
+    for name in (SETUP.coma, SETUP.bu3dfe):
+        monkeypatch.setitem(data._registered, name, lambda name=name: sphere_dataset(name))
+    monkeypatch.setattr(report, "ARTEFACTS", {name: ARTEFACTS[name] for name in QUICK_TO_DRAW})
+
+
+@pytest.fixture(scope="module")
+def written(stored, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in (SETUP.coma, SETUP.bu3dfe):
+            patch.setitem(data._registered, name, lambda name=name: sphere_dataset(name))
+        patch.setattr(report, "ARTEFACTS", {name: ARTEFACTS[name] for name in QUICK_TO_DRAW})
+        return report.write_report(SETUP, stored, folder / "all.html")
+
+
+def test_report_has_everything_that_is_stored(written):
+    page, markdown = written
+    checker = check(page.read_text())
+    assert checker.tags.count("img") == 2  # figures 4 and 8
+    for name in QUICK_TO_DRAW:
+        caption = ARTEFACTS[name].caption.format(coma="ball", bu3dfe="sphere")
+        assert caption in checker.text
+    for claim in CLAIMS:
+        assert checker.text.count(claim.id) >= 1 and claim.quote in checker.text
+    for entry in UNTESTED:
+        assert entry.reason in checker.text
+    for text in ("0123456789", "45 of 45 stored", "smoke: 2 epochs", "Seeds0, 1, 2", "2026-01-01 to 2026-01-03"):
+        assert text in checker.text
+    assert "In COMA's place stands ball" in checker.text and "it is not COMA" in checker.text
+    counts = re.search(r"✓ (\d+) reproduced ✗ (\d+) not reproduced \? (\d+) inconclusive", checker.text)
+    assert sum(map(int, counts.groups())) == len(CLAIMS)
+    assert "architecture" in checker.text and "--preset release" in checker.text
+    assert markdown == page.with_suffix(".md")
+    pictures = re.findall(r"!\[[^\n]+\]\(([^)]+)\)", markdown.read_text())
+    assert pictures == ["all_files/figure4.png", "all_files/figure8.png"]
+    assert all((page.parent / picture).read_bytes().startswith(b"\x89PNG") for picture in pictures)
+    assert sorted(path.name for path in page.parent.rglob("*")) == [
+        *("all.html", "all.md", "all_files", "figure4.png", "figure8.png"),
+    ]
+
+
+def test_nothing_of_a_result_is_taken_for_markup(written):
+    page, markdown = written
+    assert "&lt;script&gt;alert" in page.read_text()
+    assert "\\<script\\>alert" in markdown.read_text()
+    assert not re.search(r"(?<!\\)<script", markdown.read_text())
+
+
+def test_an_artefact_that_cannot_be_drawn_says_why_in_its_place(written):
+    page, _ = written
+    notice = re.search(r'id="table-1">.*?<p class="notice">(.*?)</p>', page.read_text(), re.S)
+    assert "not of Table 1" in notice[1]  # the spheres have BU3DFE's expressions
+
+
+def test_report_is_the_same_again_and_keeps_no_old_picture(written, stored):
+    page, markdown = written
+    before = [path.read_bytes() for path in (page, markdown)]
+    old = page.parent / "all_files" / "table1.png"
+    old.write_bytes(b"old")
+    report.write_report(SETUP, stored, page)
+    assert [path.read_bytes() for path in (page, markdown)] == before
+    assert not old.exists()
+
+
+def test_what_is_missing_stands_in_its_place_with_its_command(tmp_path):
+    store(tmp_path, lambda run: run.dataset == "sphere" and run.split == "percentage" and run.seed < 2)
+    page, _ = report.write_report(SETUP, tmp_path, tmp_path / "page.html")
+    text = check(page.read_text()).text
+    folder = f"--results-dir {tmp_path}"
+    command = "bench3dmm sweep splits --coma ball --bu3dfe sphere --profile smoke"
+    assert f"Fig. 8: none of its 3 runs is among the results; run {command} {folder}" in text
+    assert (
+        "6 of 18" in text and f"bench3dmm sweep datasets --coma ball --bu3dfe sphere --profile smoke {folder}" in text
+    )
+    assert "run ball, percentage, l1, d = 8 is not stored" in text
+    assert "✓ 0 reproduced" in text
+
+
+def test_without_the_meshes_the_numbers_are_still_there(tmp_path, monkeypatch):
+    setup = dataclasses.replace(SETUP, coma="coma")
+    store(tmp_path, lambda run: run.dataset == "sphere")
+    page, _ = report.write_report(setup, tmp_path, tmp_path / "page.html")
+    text = check(page.read_text()).text
+    assert "The meshes of coma: coma is not imported here" in text
+    assert "The set coma is COMA itself" in text
+    assert ARTEFACTS["figure4"].caption.format(coma="coma", bu3dfe="sphere") in text
+
+
+def test_results_on_other_data_get_no_verdicts(tmp_path):
+    for run in store(tmp_path, lambda run: run.latent == 8):
+        path = tmp_path / "smoke" / f"{run.run_id}.json"
+        document = json.loads(path.read_text())
+        document["provenance"]["dataset_sha256"] = "other"
+        path.write_text(json.dumps(document))
+    page, _ = report.write_report(SETUP, tmp_path, tmp_path / "page.html")
+    text = check(page.read_text()).text
+    assert "not judged, see below" in text and "another version of" in text
+
+
+def test_what_cannot_be_reported_is_one_clear_error(tmp_path):
+    with pytest.raises(DataError, match=r"none of the 45 runs .* `bench3dmm sweep paper --coma ball"):
+        report.write_report(SETUP, tmp_path, tmp_path / "page.html")
+    with pytest.raises(Bench3dmmError, match="html"):
+        report.write_report(SETUP, tmp_path, tmp_path / "page.md")
+    for wrong in ({"profile": "smok"}, {"coma": "bal"}, {"bu3dfe": "mh-scan@cleen"}):
+        with pytest.raises(UnknownNameError, match="Did you mean"):
+            report.write_report(dataclasses.replace(SETUP, **wrong), tmp_path, tmp_path / "page.html")
+    assert not list(tmp_path.iterdir())
+
+
+def test_command(stored, tmp_path, monkeypatch, capsys):
+    output = tmp_path / "out" / "report.html"
+    arguments = ["--profile", "smoke", "--coma", "ball", "--bu3dfe", "sphere", "--seeds", "3"]
+    where = ["--results-dir", str(stored), "--output", str(output)]
+    monkeypatch.setattr("sys.argv", ["bench3dmm", "report", *arguments, *where])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert not stopped.value.code
+    assert capsys.readouterr().out.split() == [str(output), str(output.with_suffix(".md"))]
+    assert (output.parent / "report_files" / "figure4.png").exists()
