@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench3dmm.data import recipe_sha256
-from bench3dmm.data.makehuman import Registration, recipe, sample_table
+from bench3dmm.data.makehuman import Registration, recipe, sample_table, sequence, stream
 from bench3dmm.data.splits import make_split
 from bench3dmm.mesh.coarsen import build_hierarchy
 from bench3dmm.results import load_result, load_results
@@ -22,7 +22,14 @@ LARGEST_MB = 30
 
 @cache
 def samples(name):
-    return sample_table(recipe(name))
+    """The table of a set, without its meshes; a sequence's levels come with its motion."""
+    made = recipe(name)
+    table = sample_table(made)
+    if made.base == "mh-seq":
+        for key, rows in table.groupby(["subject", "expression"], sort=False).groups.items():
+            _, level, _ = sequence(key[1], len(rows), stream(made, "motion", *key))
+            table.loc[rows, "level"] = np.round(level, 4)
+    return table
 
 
 @cache
