@@ -10,7 +10,6 @@ import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,8 +24,7 @@ from bench3dmm.bootstrap import (
     resampled_means,
 )
 from bench3dmm.errors import DataError
-from bench3dmm.experiments import SEEDS, experiment
-from bench3dmm.results import Result, load_result, result_path
+from bench3dmm.results import Result
 from bench3dmm.run import Run
 from bench3dmm.statements import CLAIMS, UNTESTED, Cell, Claim, Errors
 
@@ -139,22 +137,6 @@ def evaluate_claims(
     evidence = _Evidence(results, {"coma": coma, "bu3dfe": bu3dfe}, datasets or {}, resamples, seed)
     published = {} if paper is None else paper_effects(paper, claims)
     return [_judge(claim, evidence, published.get(claim.id)) for claim in claims]
-
-
-def load_claim_results(
-    results_dir: str | Path = "results",
-    coma: str = "mh-seq",
-    bu3dfe: str = "mh-scan",
-    profile: str = "quick",
-    seeds: Sequence[int] = SEEDS,
-) -> list[Result]:
-    """The stored runs of the paper's experiments; those that are not stored are left out.
-
-    Raises:
-        DataError: naming a broken file.
-    """
-    paths = [result_path(run, results_dir) for run in experiment("paper", coma, bu3dfe, profile, seeds)]
-    return [load_result(path) for path in paths if path.exists()]
 
 
 def paper_effects(paper: pd.DataFrame, claims: Iterable[Claim] = CLAIMS) -> dict[str, float]:

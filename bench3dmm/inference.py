@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Callable
 
@@ -24,7 +25,7 @@ def for_one_mesh(model: nn.Module, n_vertices: int) -> Callable[[torch.Tensor], 
     Returns:
         (1, V, 3) normalised → its reconstruction, without gradients. Another shape goes through the model itself.
     """
-    parameter = next(model.parameters())
+    parameter = next(itertools.chain(model.parameters(), model.buffers()))
     example = torch.zeros(1, n_vertices, 3, dtype=parameter.dtype, device=parameter.device)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch prefers its compiler, which needs a C++ compiler on this machine

@@ -1,4 +1,4 @@
-"""Work dealt out to threads, each with its share of the cores.
+"""Work dealt out to threads of one core each.
 
 Torch's own threads meet at the end of every operation. On layers that take tens of microseconds they spend more time
 waiting for each other than computing, and where another process wants one of the cores, far more. A whole share of

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from bench3dmm.data.dataset import Dataset
     from bench3dmm.results import Result
 
-PAPER_CSV = Path(__file__).resolve().parent.parent / "results" / "paper.csv"
-
 
 class Workbook:
     """The setting of one notebook.
@@ -73,13 +71,12 @@ class Workbook:
 
     def verdicts(self, *ids: str) -> pd.DataFrame:
         """The verdicts on claims (all, if none is named) from the results trained or loaded so far."""
-        import pandas as pd
-
+        from bench3dmm.artefacts.published import published_numbers
         from bench3dmm.claims import evaluate_claims, verdict_table
 
         datasets = {dataset.name: dataset for dataset in (self.dataset("coma"), self.dataset("bu3dfe"))}
         verdicts = evaluate_claims(
-            self.results, self.setup.coma, self.setup.bu3dfe, datasets=datasets, paper=pd.read_csv(PAPER_CSV)
+            self.results, self.setup.coma, self.setup.bu3dfe, datasets=datasets, paper=published_numbers()
         )
         table = verdict_table(verdicts)
         shown = [

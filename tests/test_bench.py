@@ -35,11 +35,15 @@ def test_sides_are_timed_in_turns():
     assert (taken["quick"] >= 0.001).all() and (taken["slow"] >= 0.01).all()
 
 
-def test_seconds_are_of_one_repetition():
-    counts = []
-    seconds = seconds_of(lambda count: (counts.append(count), time.sleep(0.01 * count)), CPU, 3)
-    assert counts == [3]
-    assert 0.01 <= seconds < 0.03
+def test_seconds_are_of_one_repetition(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+
+    def action(count):
+        clock[0] += 0.5 * count
+
+    assert seconds_of(action, CPU, 3) == 0.5
+    assert clock == [1.5]
 
 
 def test_timing_of_a_series():

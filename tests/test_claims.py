@@ -28,7 +28,6 @@ from bench3dmm.claims import (
     REPRODUCED,
     error_roughness,
     evaluate_claims,
-    load_claim_results,
     paper_effects,
     untested_table,
     verdict_table,
@@ -37,7 +36,7 @@ from bench3dmm.data.dataset import Dataset
 from bench3dmm.errors import DataError
 from bench3dmm.experiments import experiment
 from bench3dmm.mesh.template import Template
-from bench3dmm.results import Result, save_result
+from bench3dmm.results import Result
 from bench3dmm.run import Run
 from bench3dmm.statements import CLAIMS, FIG4_COMA, FIG5_BU3DFE, UNTESTED
 from bench3dmm.storage import canonical_json
@@ -386,16 +385,6 @@ def test_table_and_record(results, paper):
     record = json.loads(canonical_json([v.as_dict() for v in verdicts]))
     assert len(record) == len(CLAIMS) and record[2]["seeds"] == [0, 1, 2]
     assert len(untested_table()) == len(UNTESTED)
-
-
-def test_stored_results_are_loaded_by_experiment(results, tmp_path):
-    for r in (r for r in results if r.run.latent <= 64):
-        save_result(r, tmp_path)
-    loaded = load_claim_results(tmp_path)
-    assert {r.run for r in loaded} == {r.run for r in results if r.run.latent <= 64}
-    assert verdict_on("coma-easier", loaded).verdict == REPRODUCED
-    assert load_claim_results(tmp_path, profile="paper") == []
-    assert {r.run.seed for r in load_claim_results(tmp_path, seeds=[1])} == {1}
 
 
 # --- statistics -------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def compare_figure(record: dict[str, Any]) -> Figure:
         )
         below.margins(x=0.12)
         below.set_xlabel("peak memory of training, MB")
-        _foot(figure, machine_line(record))
+        add_footer(figure, machine_line(record))
     return figure
 
 
@@ -73,7 +73,7 @@ def layers_figure(record: dict[str, Any]) -> Figure:
             axes.set_xlabel("ms, forward and backward, one thread")
             axes.set_title(f"preset {preset}, {rows['mesh'].iloc[0]}, batch {rows['batch'].iloc[0]}")
         axes.legend(loc="upper right")
-        _foot(figure, "Percent: floor / achieved. " + machine_line(record))
+        add_footer(figure, "Percent: floor / achieved. " + machine_line(record))
     return figure
 
 
@@ -106,15 +106,10 @@ def scaling_figure(record: dict[str, Any]) -> Figure:
         grid[0, 0].set_ylabel("ms per training step")
         grid[1, 0].set_ylabel("peak memory of training, MB")
         grid[0, 0].legend(loc="upper left")
-        _foot(figure, "Preset paper; where not on the axis: 6,704 vertices, batch 16, d = 16. " + machine_line(record))
+        add_footer(
+            figure, "Preset paper; where not on the axis: 6,704 vertices, batch 16, d = 16. " + machine_line(record)
+        )
     return figure
-
-
-def _foot(figure: Figure, text: str) -> None:
-    """The footer, with room left for it."""
-    height = 0.25 / figure.get_size_inches()[1]
-    figure.get_layout_engine().set(rect=(0, height, 1, 1 - height))
-    add_footer(figure, text)
 
 
 def machine_line(record: dict[str, Any]) -> str:

@@ -78,10 +78,10 @@ def _rows_sum(x: torch.Tensor, index: torch.Tensor, start: torch.Tensor, weight:
     return torch.embedding_bag(x, index, start, False, 0, False, weight, True)[0]
 
 
-# --- the four orders -------------------------------------------------------------------------------------------
+# --- the orders --------------------------------------------------------------------------------------------------
 # Each has `plan(matrices, c_in, c_out) -> SparseMap`, `forward(x, weight, bias, gather) -> (out, kept)` without
 # activation, and `backward(grad, kept, weight, gather, x_shape, needs_x) -> (grad_x or None, grad_weight)`.
-# weight is the published (C_out, L * C_in), step-major.
+# weight is the published (C_out, L * C_in), step-major. Those for a single mesh have no backward.
 
 
 def _by_step(weight: torch.Tensor, c_in: int) -> torch.Tensor:
