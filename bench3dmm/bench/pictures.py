@@ -105,7 +105,7 @@ def scaling_figure(record: dict[str, Any]) -> Figure:
             grid[0, column].set_title(f"time ∝ size$^{{{slope:.2f}}}$" + (f" from {least:,} on" if least else ""))
         grid[0, 0].set_ylabel("ms per training step")
         grid[1, 0].set_ylabel("peak memory of training, MB")
-        grid[0, 0].legend(loc="upper left")
+        grid[0, 2].legend(*grid[0, 0].get_legend_handles_labels(), loc="lower left")
         add_footer(
             figure, "Preset paper; where not on the axis: 6,704 vertices, batch 16, d = 16. " + machine_line(record)
         )
