@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.bench3dmm-installed
 PROFILE ?= quick
+# Where the notebooks find runs; `make reproduce RESULTS=output/results` finds none and trains them all.
+RESULTS ?= $(if $(filter quick,$(PROFILE)),results,output/results)
 
 .DEFAULT_GOAL := help
 .PHONY: help reproduce test setup lint notebooks format citation clean
@@ -11,8 +13,9 @@ PROFILE ?= quick
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-reproduce: setup ## train and evaluate on the embedded faces, figures into output/ (PROFILE=smoke|quick|paper)
-	$(BIN)/bench3dmm notebooks --profile $(PROFILE) --output-dir output --results-dir output/results
+reproduce: setup ## train a stored run again and compare, then draw everything into output/ (see README)
+	$(BIN)/bench3dmm verify
+	$(BIN)/bench3dmm notebooks --profile $(PROFILE) --output-dir output --results-dir $(RESULTS)
 
 test: setup lint ## ruff, pytest and the notebooks against their stored outputs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto

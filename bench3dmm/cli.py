@@ -12,6 +12,7 @@ from bench3dmm.errors import Bench3dmmError, UnknownNameError
 from bench3dmm.run import PROFILES, Run
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
+QUICKSTART = Run("mh-scan", latent=16, profile="quick")
 
 app = typer.Typer(
     name="bench3dmm",
@@ -67,6 +68,11 @@ _REPORT_EXAMPLES = (
     "[bold]Examples[/bold]\n\n"
     "  bench3dmm report --profile quick\n\n"
     "  bench3dmm report --profile paper --coma coma --bu3dfe bu3dfe --output licensed.html"
+)
+_VERIFY_EXAMPLES = (
+    "[bold]Examples[/bold]\n\n"
+    "  bench3dmm verify                  about a minute on two cores\n\n"
+    "  bench3dmm verify 3337e236e8e6     a run of `bench3dmm list results`"
 )
 _BENCH_EXAMPLES = (
     "[bold]Examples[/bold]\n\n"
@@ -335,9 +341,8 @@ def run_sweep(
 ) -> None:
     """Train every run of an experiment that is not stored yet; a killed sweep goes on where it was.
 
-    paper is all that the paper's tables and figures need: datasets (Fig. 4), splits (Figs. 5 to 8) and weighted-loss
-    (Figs. 6 and 9). ledger measures where text and released code differ, convergence how far a profile is from
-    converged.
+    datasets (Fig. 4), splits (Figs. 5 to 8) and weighted-loss (Figs. 6 and 9) are the paper's own; ledger measures
+    where its text and its released code differ, convergence how far a profile is from converged. paper is all of them.
     """
     from bench3dmm.experiments import experiment, sweep
     from bench3dmm.results import result_path
@@ -360,6 +365,38 @@ def run_sweep(
             row.run_id, *(str(getattr(row, field)) for field in shown), f"{row.mean_mm:.3f}", f"{row.median_mm:.3f}"
         )
     _print(table)
+
+
+@app.command("verify", epilog=_VERIFY_EXAMPLES)
+def verify_runs(
+    run_ids: Annotated[list[str] | None, typer.Argument(help="Stored runs; if none, the quickstart's.")] = None,
+    results_dir: Annotated[Path, typer.Option(help="Where runs are stored.")] = Path("results"),
+    again_dir: Annotated[Path, typer.Option(help="Where the repetitions go.")] = Path("output/again"),
+    tolerance: Annotated[float, typer.Option(min=0, help="Relative, of the mean error.")] = 0.03,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:INDEX.")] = "auto",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Train stored runs again, from nothing, and hold what comes out to what is stored.
+
+    The same machine and versions give the same bits; elsewhere rounding makes a run differ as another seed would. Ends
+    with exit code 1 where a mean error differs by more than the tolerance.
+    """
+    from bench3dmm.errors import TrainingError
+    from bench3dmm.verify import stored_run, verify
+
+    chosen = [stored_run(run_id, results_dir) for run_id in run_ids or [QUICKSTART.run_id]]
+    compared = [verify(run, results_dir, again_dir, device, not quiet) for run in chosen]
+    table = _table("run_id", "run", "stored (mm)", "again (mm)", "difference", "every test mesh", "measured on")
+    for one in compared:
+        stored, again = (f"{result.metrics['mean_mm']:.4f}" for result in (one.stored, one.again))
+        run = one.stored.run
+        what = f"{run.dataset}, {run.split}, {run.model}, d = {run.latent}, seed {run.seed}"
+        equal = "equal bits" if one.identical else "differs"
+        device_then = str(one.stored.provenance["device"])
+        table.add_row(run.run_id, what, stored, again, f"{100 * one.relative:+.2f} %", equal, device_then)
+    _print(table)
+    if failed := [one.stored.run.run_id for one in compared if not one.agrees(tolerance)]:
+        raise TrainingError(f"{', '.join(failed)}: the mean error differs by more than {100 * tolerance:g} %")
 
 
 @app.command("report", epilog=_REPORT_EXAMPLES)

@@ -17,7 +17,7 @@ from bench3dmm.artefacts import ARTEFACTS, Artefact, Material, Setup, stored_res
 from bench3dmm.artefacts.published import PRINTED, published_numbers
 from bench3dmm.claims import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, Verdict, evaluate_claims
 from bench3dmm.errors import Bench3dmmError, DataError
-from bench3dmm.experiments import PAPER
+from bench3dmm.experiments import FIGURES, PAPER
 from bench3dmm.figures import DPI, style
 from bench3dmm.ledger import ledger_block
 from bench3dmm.page import Badge, Block, Cell, Facts, Heading, Notice, Picture, Table, Text, html_page, markdown_page
@@ -44,8 +44,8 @@ class _Evidence:
     """What a report is made from.
 
     Attributes:
-        results: of the paper's experiments.
-        ledger: of the switches between the paper's text and its released code.
+        results: of the paper's figures and claims.
+        beside: of its other experiments: switches between text and released code, training length.
         datasets: those that can be loaded; ``unavailable`` says why the others cannot.
         verdicts: None where there is a reason, ``unjudged``, why there are none.
     """
@@ -53,11 +53,15 @@ class _Evidence:
     setup: Setup
     results_dir: Path
     results: list[Result]
-    ledger: list[Result]
+    beside: list[Result]
     datasets: dict[str, Dataset] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
     verdicts: list[Verdict] | None = None
     unjudged: str = ""
+
+    @property
+    def everything(self) -> list[Result]:
+        return self.results + self.beside
 
     @property
     def title(self) -> str:
@@ -113,7 +117,7 @@ def _write_pictures(pictures: Sequence[Picture], folder: Path) -> None:
 
 def _gather(setup: Setup, results_dir: Path) -> _Evidence:
     _check_names(setup)
-    runs = setup.runs(*PAPER)
+    runs = setup.runs(*FIGURES)
     results = stored_results(runs, results_dir)
     if not results:
         command = _with_folder(f"`{setup.command('paper')}`", results_dir)
@@ -121,7 +125,8 @@ def _gather(setup: Setup, results_dir: Path) -> _Evidence:
             f"none of the {len(runs)} runs of profile {setup.profile} on {setup.coma} and {setup.bu3dfe} is stored in "
             f"{results_dir}; {command} trains them"
         )
-    evidence = _Evidence(setup, results_dir, results, stored_results(setup.runs("ledger"), results_dir))
+    others = [run for run in setup.runs(*PAPER) if run not in set(runs)]
+    evidence = _Evidence(setup, results_dir, results, stored_results(others, results_dir))
     _load_datasets(evidence)
     _judge(evidence)
     return evidence
@@ -175,7 +180,7 @@ def _blocks(evidence: _Evidence) -> Iterator[Block]:
     yield from _opening(evidence)
     yield Heading("Claims")
     yield from _claims(evidence)
-    material = Material(evidence.results, evidence.datasets, evidence.setup)
+    material = Material(evidence.everything, evidence.datasets, evidence.setup)
     for heading, trained in (("Data and model", False), ("Results", True)):
         yield Heading(heading)
         for name, artefact in ARTEFACTS.items():
@@ -183,7 +188,7 @@ def _blocks(evidence: _Evidence) -> Iterator[Block]:
                 yield from _artefact(name, artefact, material, evidence)
     yield Heading("Text against released code")
     yield Text("What changes where the paper's text and its released code differ; docs/ledger.md has all differences.")
-    yield _located(ledger_block(evidence.ledger, evidence.setup, _subjects(evidence)), evidence)
+    yield _located(ledger_block(evidence.everything, evidence.setup, _subjects(evidence)), evidence)
     yield Heading("Provenance")
     yield from _provenance(evidence)
 
@@ -231,7 +236,7 @@ def _facts(evidence: _Evidence) -> list[tuple[str, Cell]]:
         ("Profile", f"{setup.profile}: {profile.epochs} epochs, {', '.join(most)}"),
         ("Seeds", ", ".join(map(str, setup.seeds))),
         ("Devices", "; ".join(sorted(devices))),
-        ("Runs", f"{len(evidence.results)} of {len(setup.runs(*PAPER))} stored"),
+        ("Runs", f"{len(evidence.results)} of {len(setup.runs(*FIGURES))} stored"),
         ("Claims", _verdict_counts(evidence) if evidence.verdicts else "not judged, see below"),
     ]
 
@@ -250,9 +255,9 @@ def _verdict_counts(evidence: _Evidence) -> tuple[Badge, ...]:
 
 def _progress(evidence: _Evidence) -> Table:
     """How many runs of each experiment are stored, and what trains the others."""
-    stored = {result.run for result in evidence.results + evidence.ledger}
+    stored = {result.run for result in evidence.everything}
     rows = []
-    for name in (*PAPER, "ledger"):
+    for name in PAPER:
         runs = evidence.setup.runs(name)
         found = sum(run in stored for run in runs)
         command = "" if found == len(runs) else evidence.with_folder(f"`{evidence.setup.command(name)}`")

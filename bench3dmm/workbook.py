@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench3dmm.artefacts import Setup, save_table, stored_results
-from bench3dmm.experiments import SEEDS, sweep
+from bench3dmm.experiments import FIGURES, SEEDS, sweep
 from bench3dmm.figures import save_figure
 
 if TYPE_CHECKING:
@@ -75,8 +75,10 @@ class Workbook:
         from bench3dmm.claims import evaluate_claims, verdict_table
 
         datasets = {dataset.name: dataset for dataset in (self.dataset("coma"), self.dataset("bu3dfe"))}
+        claimed = set(self.setup.runs(*FIGURES))
+        results = [result for result in self.results if result.run in claimed]
         verdicts = evaluate_claims(
-            self.results, self.setup.coma, self.setup.bu3dfe, datasets=datasets, paper=published_numbers()
+            results, self.setup.coma, self.setup.bu3dfe, datasets=datasets, paper=published_numbers()
         )
         table = verdict_table(verdicts)
         shown = [

@@ -506,6 +506,29 @@ def test_latex_escapes_and_leaves_out_repeated_labels():
     assert tables.latex(frame).splitlines()[1] == r"\begin{tabular}{llr}"
 
 
+# --- how far from converged -------------------------------------------------------------------------------------
+
+
+def trained_for(epochs: dict[int, dict[int, float]]) -> list[Result]:
+    runs = Setup().runs("convergence")
+    chosen = [(run, epochs[run.latent][run.n_epochs]) for run in runs if run.n_epochs in epochs.get(run.latent, {})]
+    return [dataclasses.replace(fake_result(run), metrics={"mean_mm": error}) for run, error in chosen]
+
+
+def test_convergence_is_drawn_over_epochs_and_told_beside_the_longest_training():
+    results = trained_for({16: {5: 2.0, 30: 1.2, 120: 1.0}, 256: {30: 0.75, 120: 0.5}})
+    figure = artefacts.convergence_figure(results)
+    drawn = curves(figure.axes[0])
+    assert drawn["d = 16"] == ([5, 30, 120], [2.0, 1.2, 1.0]) and drawn["d = 256"] == ([30, 120], [0.75, 0.5])
+    assert "profile quick" in texts(figure) and "missing" in footer(figure)
+    assert_texts_inside(figure)
+    table = artefacts.convergence_table(results)
+    assert list(table.index) == [5, 30, 120]
+    assert list(table["d = 16"]) == ["2.000", "1.200", "1.000"] and list(table["d = 256"]) == ["–", "0.750", "0.500"]
+    assert list(table["above the longest, d = 16"]) == ["+100 %", "+20 %", "+0 %"]
+    assert list(table["above the longest, d = 256"]) == ["–", "+50 %", "+0 %"]
+
+
 # --- the registry -----------------------------------------------------------------------------------------------
 
 

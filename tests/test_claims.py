@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from mesh_shapes import grid
 
+from bench3dmm.artefacts import Setup
 from bench3dmm.bootstrap import (
     bootstrap_mean,
     draw_counts,
@@ -34,7 +35,7 @@ from bench3dmm.claims import (
 )
 from bench3dmm.data.dataset import Dataset
 from bench3dmm.errors import DataError
-from bench3dmm.experiments import experiment
+from bench3dmm.experiments import FIGURES
 from bench3dmm.mesh.template import Template
 from bench3dmm.results import Result
 from bench3dmm.run import Run
@@ -92,7 +93,7 @@ def make_result(run: Run, error: float, mesh_sd: float, seed_sd: float) -> Resul
 
 
 def make_results(error=published_error, seeds=(0, 1, 2), mesh_sd=0.2, seed_sd=0.005) -> list[Result]:
-    runs = experiment("paper", "mh-seq", "mh-scan", "quick", seeds)
+    runs = Setup(seeds=seeds).runs(*FIGURES)
     return [make_result(run, error(run), mesh_sd, seed_sd) for run in runs]
 
 
@@ -135,9 +136,9 @@ def test_claims_are_well_formed():
     assert {claim.side for claim in CLAIMS} == {"below", "above"}
 
 
-def test_the_papers_experiment_trains_all_that_claims_need():
+def test_the_experiments_of_the_figures_train_all_that_claims_need():
     names = {"coma": "mh-seq", "bu3dfe": "mh-scan"}
-    trained = {(run.dataset, run.split, run.loss, run.latent) for run in experiment("paper")}
+    trained = {(run.dataset, run.split, run.loss, run.latent) for run in Setup().runs(*FIGURES)}
     for claim in CLAIMS:
         assert {(names[c.dataset], c.split, c.loss, c.latent) for c in claim.needs} <= trained, claim.id
 

@@ -12,10 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench3dmm.artefacts.architecture import figure1
-from bench3dmm.artefacts.curves import figure4, figure5, figure6
+from bench3dmm.artefacts.curves import convergence_figure, figure4, figure5, figure6
 from bench3dmm.artefacts.faces import figure2, figure3, figure7, figure8, figure9
 from bench3dmm.artefacts.setup import Setup, stored_results
-from bench3dmm.artefacts.tables import generalization_table, landmark_table, save_table, table1, table2
+from bench3dmm.artefacts.tables import (
+    convergence_table,
+    generalization_table,
+    landmark_table,
+    save_table,
+    table1,
+    table2,
+)
 from bench3dmm.errors import DataError, MeshError
 from bench3dmm.figures import save_figure
 
@@ -32,6 +39,8 @@ __all__ = [
     "Artefact",
     "Material",
     "Setup",
+    "convergence_figure",
+    "convergence_table",
     "draw_all",
     "figure1",
     "figure2",
@@ -167,6 +176,18 @@ ARTEFACTS: dict[str, Artefact] = {
         ("weighted-loss",),
         "Error in mm within 10 mm of a landmark and elsewhere on {bu3dfe}, d = 512: what the weighted loss trades "
         "(the paper's section 4.4.3).",
+    ),
+    "convergence": Artefact(
+        lambda m: convergence_figure(m.results, m.setup),
+        ("convergence",),
+        "Generalization error over the epochs of training on {bu3dfe}, percentage split: how far the profile is from "
+        "converged.",
+    ),
+    "epochs": Artefact(
+        lambda m: convergence_table(m.results, m.setup),
+        ("convergence",),
+        "Generalization error after so many epochs on {bu3dfe}, percentage split, and how far above the longest "
+        "training's it is.",
     ),
 }
 

@@ -1,4 +1,4 @@
-"""Errors over the latent size (Figs. 4 and 5) and their distribution (Fig. 6), with the paper's beside them."""
+"""Errors over the latent size (Figs. 4 and 5), their distribution (Fig. 6), and how they fall as training goes on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bench3dmm.artefacts.published import published, published_label
 from bench3dmm.artefacts.setup import Chosen, Setup, choose, summarise
-from bench3dmm.experiments import LATENTS
+from bench3dmm.experiments import CONVERGENCE_LATENTS, LATENTS
 from bench3dmm.figures import (
     INK,
     PALETTE,
@@ -18,6 +18,7 @@ from bench3dmm.figures import (
     cumulative_error,
     style,
 )
+from bench3dmm.run import PROFILES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,6 +95,43 @@ def figure6(results: Sequence[Result], setup: Setup | None = None) -> Figure:
         panels[0].set_ylabel("test vertices within it (%)")
         _legends(panels)
         add_footer(figure, chosen.footer + (" · mean over seeds" if chosen.several_seeds else ""))
+    return figure
+
+
+def convergence_figure(results: Sequence[Result], setup: Setup | None = None) -> Figure:
+    """Error over the epochs of training, for two latent sizes: how far a profile is from converged.
+
+    Every point is a training of its own, run to its end.
+
+    Raises:
+        DataError: none of its runs is among the results.
+    """
+    from matplotlib.figure import Figure
+
+    setup = setup or Setup()
+    chosen = choose("the figure of convergence", results, setup, "convergence")
+    epochs = sorted({result.run.n_epochs for result in chosen.results})
+    profile = PROFILES[setup.profile].epochs
+    with style():
+        figure = Figure(figsize=SIZE, layout="constrained")
+        axes = figure.add_subplot()
+        axes.axvline(profile, color=SOFT, lw=1, ls=(0, (1, 2)), zorder=1)
+        for latent, colour, marker in zip(CONVERGENCE_LATENTS, PALETTE, MARKERS, strict=False):
+            points = sorted((r.run.n_epochs, r.metrics["mean_mm"]) for r in chosen.where(latent=latent))
+            if points:
+                axes.plot(*zip(*points, strict=True), color=colour, marker=marker, ms=4.5, label=f"d = {latent}")
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(epochs, [str(count) for count in epochs])
+        axes.minorticks_off()
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("epochs of training (the paper: 300)")
+        axes.set_ylabel("generalization error (mm)")
+        axes.annotate(
+            f" profile {setup.profile}", (profile, 0.03), xycoords=axes.get_xaxis_transform(), color=SOFT, fontsize=8
+        )
+        axes.grid(True)
+        axes.legend(handlelength=2.8)
+        add_footer(figure, chosen.footer)
     return figure
 
 

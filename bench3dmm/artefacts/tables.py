@@ -14,6 +14,7 @@ from bench3dmm.artefacts.setup import Chosen, Setup, choose, summarise
 from bench3dmm.errors import DataError
 from bench3dmm.experiments import LATENTS, WEIGHTED_LATENT
 from bench3dmm.figures import dataset_line, expression_table
+from bench3dmm.run import PROFILES
 from bench3dmm.storage import write_text
 
 if TYPE_CHECKING:
@@ -96,6 +97,30 @@ def landmark_table(results: Sequence[Result], setup: Setup | None = None) -> pd.
             rows.append({"split": row.split, "loss": LOSS_NAMES[row.loss], "source": source, **cells})
     frame = pd.DataFrame(rows).set_index(["split", "loss", "source"])
     frame.attrs["footer"] = _footer(f"mm, d = {WEIGHTED_LATENT}", chosen, setup)
+    return frame
+
+
+def convergence_table(results: Sequence[Result], setup: Setup | None = None) -> pd.DataFrame:
+    """Error in mm after so many epochs of training (rows) at two latent sizes, and how far above the longest that is.
+
+    Raises:
+        DataError: none of its runs is among the results.
+    """
+    setup = setup or Setup()
+    chosen = choose("the table of convergence", results, setup, "convergence")
+    errors = {(result.run.n_epochs, result.run.latent): result.metrics["mean_mm"] for result in chosen.results}
+    wide = pd.Series(errors).unstack().sort_index()
+    frame = pd.DataFrame(index=wide.index.rename("epochs"))
+    for latent in wide.columns:
+        column = wide[latent]
+        longest = column[column.last_valid_index()]
+        frame[f"d = {latent}"] = [number(value) for value in column]
+        frame[f"above the longest, d = {latent}"] = [
+            NONE if np.isnan(value) else f"{100 * (value / longest - 1):+.0f} %" for value in column
+        ]
+    frame.attrs["footer"] = (
+        f"mm · {chosen.footer} · profile {setup.profile} trains {PROFILES[setup.profile].epochs} epochs"
+    )
     return frame
 
 
