@@ -19,6 +19,7 @@ from bench3dmm.storage import read_npz, write_json, write_npz
 if TYPE_CHECKING:
     import pandas as pd
 
+CHECKOUT_RESULTS = Path(__file__).resolve().parent.parent / "results"
 METRICS = ("mean_mm", "median_mm", "std_mm", "p95_mm")
 NEAR = ("near_mm", "far_mm")  # where the template has landmarks
 PROVENANCE = (
@@ -58,6 +59,13 @@ class Result:
     metrics: dict[str, Any]
     provenance: dict[str, Any]
     arrays: dict[str, np.ndarray]
+
+
+def results_folder(given: str | Path = "") -> Path:
+    """The folder that is named; where none is, ``results`` of the checkout, or without one of the working directory."""
+    if given:
+        return Path(given)
+    return CHECKOUT_RESULTS if CHECKOUT_RESULTS.is_dir() else Path("results")
 
 
 def result_path(run: Run, results_dir: str | Path) -> Path:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bench3dmm.artefacts import Setup, save_table, stored_results
 from bench3dmm.experiments import FIGURES, SEEDS, sweep
 from bench3dmm.figures import save_figure
+from bench3dmm.results import results_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +24,7 @@ class Workbook:
     Args:
         coma, bu3dfe: the datasets that take the places of COMA and BU3DFE.
         profile, seeds: of the runs; ``seeds`` is how many.
-        results_dir: where runs are looked for and stored.
+        results_dir: where runs are looked for and stored; empty: the checkout's ``results``.
         figures_dir: where figures (PNG, PDF) and tables (CSV, LaTeX) go; empty: nowhere.
         device, jobs: see `bench3dmm.experiments.sweep`.
     """
@@ -34,13 +35,13 @@ class Workbook:
         bu3dfe: str = "mh-scan",
         profile: str = "quick",
         seeds: int = len(SEEDS),
-        results_dir: str | Path = "../results",
+        results_dir: str | Path = "",
         figures_dir: str | Path = "",
         device: str = "auto",
         jobs: int = 0,
     ) -> None:
         self.setup = Setup(coma, bu3dfe, profile, tuple(range(seeds)))
-        self.results_dir, self.figures_dir = results_dir, figures_dir
+        self.results_dir, self.figures_dir = results_folder(results_dir), figures_dir
         self.device, self.jobs = device, jobs
         self.results: list[Result] = []
 

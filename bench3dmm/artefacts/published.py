@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 
 import pandas as pd
 
-PAPER_CSV = Path(__file__).resolve().parents[2] / "results" / "paper.csv"
+from bench3dmm.results import CHECKOUT_RESULTS
+
+PAPER_CSV = CHECKOUT_RESULTS / "paper.csv"
 PRINTED = {"coma": "COMA", "bu3dfe": "BU3DFE"}
 """The licensed datasets, by the names they are imported under, as the paper writes them."""
 
