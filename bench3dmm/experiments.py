@@ -151,6 +151,9 @@ def sweep(
     missing = [run for run in runs if force or not result_path(run, results_dir).exists()]
     jobs = min(jobs if jobs > 0 else _default_jobs(device), len(missing))
     failures: dict[Run, str] = {}
+    if progress:
+        at_once = f"; {jobs} trainings at once" if jobs > 1 and not datasets else ""
+        print(f"{len(runs) - len(missing)} of {len(runs)} runs are stored{at_once}", file=sys.stderr)
     if jobs > 1 and not datasets:
         failures = _train_at_once(missing, runs, results_dir, device, force, progress, jobs)
         force = False
@@ -159,9 +162,8 @@ def sweep(
         if run in failures:
             continue
         stored = result_path(run, results_dir).exists() and not force
-        if progress and jobs <= 1:
-            state = "stored" if stored else "training"
-            print(f"[{number}/{len(runs)}] {run.run_id} {_differences(run, runs)}: {state}", file=sys.stderr)
+        if progress and not stored:
+            print(f"[{number}/{len(runs)}] {run.run_id} {_differences(run, runs)}: training", file=sys.stderr)
         try:
             given = (datasets or {}).get(run.dataset)
             results.append(execute(run, results_dir, device, force, progress, dataset=given))
@@ -193,8 +195,6 @@ def _train_at_once(
 
     for name in dict.fromkeys(run.dataset for run in missing):
         load_dataset(name, progress=progress)  # generated once, not by every process
-    if progress:
-        print(f"{len(runs) - len(missing)} of {len(runs)} runs are stored; {jobs} trainings at once", file=sys.stderr)
     failures: dict[Run, str] = {}
     threads = max(1, (os.cpu_count() or 1) // jobs)
     context = multiprocessing.get_context("spawn")

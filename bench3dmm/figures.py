@@ -357,9 +357,10 @@ def run_line(*results: Result) -> str:
         return ", ".join(str(value) for value in dict.fromkeys(values))
 
     runs = [result.run for result in results]
+    seeds = "seeds" if len({run.seed for run in runs}) > 1 else "seed"
     line = (
         f"{several([run.dataset for run in runs])} · {several([run.split for run in runs])} split"
-        f" · profile {several([run.profile for run in runs])} · seed {several([run.seed for run in runs])}"
+        f" · profile {several([run.profile for run in runs])} · {seeds} {several([run.seed for run in runs])}"
     )
     return f"{line} · {_run_label(results[0])}" if len(runs) == 1 else line
 

@@ -5,6 +5,7 @@ It reads results and trains nothing. What is missing is said in its place, with 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 from collections import Counter
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench3dmm.artefacts import ARTEFACTS, Artefact, Material, Setup, stored_results
+from bench3dmm.artefacts import ARTEFACTS, Artefact, Material, Setup, claims_figure, stored_results
 from bench3dmm.artefacts.published import PRINTED, published_numbers
 from bench3dmm.claims import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, Verdict, evaluate_claims
 from bench3dmm.errors import Bench3dmmError, DataError
@@ -108,7 +109,7 @@ def _write_pictures(pictures: Sequence[Picture], folder: Path) -> None:
     """Write them, and remove what an earlier report drew and this one does not."""
     for picture in pictures:
         write_atomically(folder / f"{picture.name}.png", lambda file, content=picture.png: file.write(content))
-    for name in ARTEFACTS.keys() - {picture.name for picture in pictures}:
+    for name in {*ARTEFACTS, "claims"} - {picture.name for picture in pictures}:
         (folder / f"{name}.png").unlink(missing_ok=True)
 
 
@@ -282,6 +283,8 @@ def _claims(evidence: _Evidence) -> Iterator[Block]:
             "The statements are in the paper's terms: what they call COMA was measured on "
             f"`{setup.coma}` here, and what they call BU3DFE on `{setup.bu3dfe}`."
         )
+    with contextlib.suppress(DataError):  # no claim has an effect yet
+        yield _picture(claims_figure(evidence.verdicts), "claims", "Every claim's effect beside its threshold.")
     header = ["claim", "effect", "paper", "ours", "verdict"]
     yield Table(header, [_claim_row(verdict) for verdict in evidence.verdicts], stacked=True)
     yield Heading("Statements that no stored run can test", 3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +16,37 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from bench3dmm.claims import Verdict
     from bench3dmm.data.dataset import Dataset
     from bench3dmm.results import Result
+
+
+SHOWN = ["quote", "place", "effect is", "holds if", "paper", "ours", "95 % interval", "verdict", "reason", "data"]
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """A table as notebooks show it: sentences in full, text to the left, where its numbers come from below."""
+
+    frame: pd.DataFrame
+
+    def __repr__(self) -> str:
+        return "\n".join(filter(None, [self.frame.to_string(), self.note]))
+
+    def _repr_html_(self) -> str:
+        import pandas as pd
+
+        with pd.option_context("display.max_colwidth", None):
+            flat = self.frame if list(self.frame.index.names) == [None] else self.frame.reset_index()
+            table = flat.to_html(index=False, border=0, classes="bench3dmm", na_rep="–", justify="left")
+        return f"{STYLE}\n{table}\n<p><small>{html.escape(self.note)}</small></p>"
+
+    @property
+    def note(self) -> str:
+        return self.frame.attrs.get("footer", "")
+
+
+STYLE = "<style>table.bench3dmm td, table.bench3dmm th {text-align: left; vertical-align: top}</style>"
 
 
 class Workbook:
@@ -64,37 +95,38 @@ class Workbook:
             save_figure(figure, self.figures_dir, name)
         return figure
 
-    def table(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
-        """Save a table and pass it on, to be shown."""
+    def table(self, frame: pd.DataFrame, name: str) -> Sheet:
+        """Save a table, and have it shown whole."""
         if self.figures_dir:
             save_table(frame, self.figures_dir, name)
-        return frame
+        return Sheet(frame)
 
-    def verdicts(self, *ids: str) -> pd.DataFrame:
+    def judge(self, *ids: str) -> list[Verdict]:
         """The verdicts on claims (all, if none is named) from the results trained or loaded so far."""
         from bench3dmm.artefacts.published import published_numbers
-        from bench3dmm.claims import evaluate_claims, verdict_table
+        from bench3dmm.claims import CLAIMS, evaluate_claims
+        from bench3dmm.errors import UnknownNameError
 
+        known = {claim.id: claim for claim in CLAIMS}
+        for name in ids:
+            if name not in known:
+                raise UnknownNameError("claim", name, known)
         datasets = {dataset.name: dataset for dataset in (self.dataset("coma"), self.dataset("bu3dfe"))}
         claimed = set(self.setup.runs(*FIGURES))
-        results = [result for result in self.results if result.run in claimed]
-        verdicts = evaluate_claims(
-            results, self.setup.coma, self.setup.bu3dfe, datasets=datasets, paper=published_numbers()
+        return evaluate_claims(
+            [result for result in self.results if result.run in claimed],
+            self.setup.coma,
+            self.setup.bu3dfe,
+            datasets=datasets,
+            paper=published_numbers(),
+            claims=[known[name] for name in ids or known],
         )
-        table = verdict_table(verdicts)
-        shown = [
-            "place",
-            "quote",
-            "effect is",
-            "holds if",
-            "paper",
-            "ours",
-            "95 % interval",
-            "verdict",
-            "reason",
-            "data",
-        ]
-        return table.loc[list(ids) or table.index, shown].round(3)
+
+    def verdicts(self, *ids: str) -> pd.DataFrame:
+        """The same as a table."""
+        from bench3dmm.claims import verdict_table
+
+        return verdict_table(self.judge(*ids))[SHOWN].round(3)
 
     def provenance(self) -> pd.DataFrame:
         """Where the numbers come from: one row for each dataset, machine, commit and version among the results."""

@@ -206,7 +206,7 @@ def test_figure4_shows_both_datasets_beside_the_papers():
 def test_figure4_does_not_miss_what_only_figure5_needs():
     figure = artefacts.figure4([result for result in everything() if result.run.latent <= 64])
     assert "missing" not in footer(figure)
-    assert "mh-seq, mh-scan · percentage split · profile quick · seed 0, 1, 2 · preset paper" in footer(figure)
+    assert "mh-seq, mh-scan · percentage split · profile quick · seeds 0, 1, 2 · preset paper" in footer(figure)
     alone = artefacts.figure4(everything(dataset="mh-scan"))
     assert "missing: mh-seq d = 8, 16, 64" in footer(alone) and "mh-seq" not in curves(alone.axes[0])
 
@@ -430,7 +430,7 @@ def test_generalization_table():
     assert frame.loc[("identity", "L1", ours), "d = 16"] == "2.310 ± 0.010"
     assert frame.loc[("identity", "L1", paper), "d = 16"] == "3.35"
     assert list(frame.loc[("percentage", "weighted L1", paper)]) == ["–"] * 4 + ["0.82"]
-    assert "mh-scan" in frame.attrs["footer"] and "seed 0, 1, 2" in frame.attrs["footer"]
+    assert "mh-scan" in frame.attrs["footer"] and "seeds 0, 1, 2" in frame.attrs["footer"]
     licensed = artefacts.generalization_table(everything(LICENSED), LICENSED)
     assert set(licensed.index.get_level_values("source")) == {"bu3dfe (quick)", "coma (quick)"}
     both = artefacts.generalization_table(everything())

@@ -165,7 +165,7 @@ def written(stored, tmp_path_factory):
 def test_report_has_everything_that_is_stored(written):
     page, markdown = written
     checker = check(page.read_text())
-    assert checker.tags.count("img") == 2  # figures 4 and 8
+    assert checker.tags.count("img") == 3  # the claims, figures 4 and 8
     for name in QUICK_TO_DRAW:
         caption = ARTEFACTS[name].caption.format(coma="ball", bu3dfe="sphere")
         assert caption in checker.text

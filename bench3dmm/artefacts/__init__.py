@@ -23,6 +23,7 @@ from bench3dmm.artefacts.tables import (
     table1,
     table2,
 )
+from bench3dmm.artefacts.verdicts import claims_figure
 from bench3dmm.errors import DataError, MeshError
 from bench3dmm.figures import save_figure
 
@@ -39,6 +40,7 @@ __all__ = [
     "Artefact",
     "Material",
     "Setup",
+    "claims_figure",
     "convergence_figure",
     "convergence_table",
     "draw_all",
