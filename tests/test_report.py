@@ -181,10 +181,10 @@ def test_report_has_everything_that_is_stored(written):
     assert "architecture" in checker.text and "--preset release" in checker.text
     assert markdown == page.with_suffix(".md")
     pictures = re.findall(r"!\[[^\n]+\]\(([^)]+)\)", markdown.read_text())
-    assert pictures == ["all_files/figure4.png", "all_files/figure8.png"]
+    assert pictures == [f"all_files/{name}.png" for name in ("claims", "figure4", "figure8")]
     assert all((page.parent / picture).read_bytes().startswith(b"\x89PNG") for picture in pictures)
     assert sorted(path.name for path in page.parent.rglob("*")) == [
-        *("all.html", "all.md", "all_files", "figure4.png", "figure8.png"),
+        *("all.html", "all.md", "all_files", "claims.png", "figure4.png", "figure8.png"),
     ]
 
 
