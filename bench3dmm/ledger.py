@@ -21,8 +21,8 @@ from bench3dmm.bootstrap import (
     RESAMPLES,
     Interval,
     bootstrap_mean,
-    draw_counts,
     draw_units,
+    draw_weights,
     percentile_interval,
     resampled_means,
 )
@@ -173,7 +173,7 @@ def _unpaired(without: _Side, with_it: _Side, resamples: int, seed: int) -> Inte
     draws = []
     for side in (without, with_it):
         meshes = draw_units(side.units, resamples, rng)
-        draws.append(resampled_means(side.errors, meshes, draw_counts(len(side.errors), resamples, rng)))
+        draws.append(resampled_means(side.errors, meshes, draw_weights(len(side.errors), resamples, rng)))
     point = float(with_it.errors.mean() - without.errors.mean())
     return Interval(point, *percentile_interval(draws[1] - draws[0]))
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mesh_shapes import grid
+from scipy import stats
 
 from bench3dmm.artefacts import Setup, claims_figure
 from bench3dmm.artefacts.verdicts import LIMITS, margin
@@ -20,6 +21,7 @@ from bench3dmm.bootstrap import (
     bootstrap_mean,
     draw_counts,
     draw_units,
+    draw_weights,
     interval_of_largest,
     interval_of_smallest,
     percentile_interval,
@@ -420,8 +422,8 @@ def test_pairing_cancels_what_runs_share():
     mesh = rng.gamma(4, 1, size=100)
     a = mesh + 0.1 * rng.normal(size=(3, 100))
     b = 1.05 * mesh + 0.1 * rng.normal(size=(3, 100))
-    seeds = draw_counts(3, 1000, rng)
-    same, other = draw_counts(100, 1000, rng), draw_counts(100, 1000, rng)
+    seeds = draw_weights(3, 1000, rng)
+    same, other = draw_weights(100, 1000, rng), draw_weights(100, 1000, rng)
     paired = percentile_interval(resampled_means(b, same, seeds) - resampled_means(a, same, seeds))
     unpaired = percentile_interval(resampled_means(b, same, seeds) - resampled_means(a, other, seeds))
     assert np.diff(paired) < 0.2 * np.diff(unpaired)
@@ -434,7 +436,20 @@ def test_counts_are_draws_with_replacement():
     assert (counts.sum(axis=1) == 7).all() and counts.mean(axis=0) == pytest.approx(np.ones(7), abs=0.1)
     units = np.array(["b", "a", "b", "c"])
     drawn = draw_units(units, 50, rng)
-    assert (drawn[:, 0] == drawn[:, 2]).all() and (drawn[:, [0, 1, 3]].sum(axis=1) == 3).all()
+    assert (drawn[:, 0] == drawn[:, 2]).all() and drawn[:, [0, 1, 3]].sum(axis=1) == pytest.approx(np.full(50, 3))
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 8, 60])
+def test_intervals_of_few_units_cover_as_often_as_they_say(n):
+    """And as wide as Student's t, which covers a normal mean exactly."""
+    rng = np.random.default_rng(n)
+    samples = rng.normal(size=(2000, n))
+    draws = samples @ draw_weights(n, 2000, rng).T / n
+    low, high = np.array([percentile_interval(row) for row in draws]).T
+    assert np.mean((low < 0) & (high > 0)) == pytest.approx(0.95, abs=0.025)
+    t = stats.t.interval(0.95, n - 1, loc=samples.mean(axis=1), scale=stats.sem(samples, axis=1))
+    if n > 2:  # two give three different resamples, too few for a width
+        assert np.median(high - low) == pytest.approx(np.median(t[1] - t[0]), rel=0.1)
 
 
 def test_a_resampled_mean_is_the_mean_of_what_was_drawn():
