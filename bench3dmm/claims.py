@@ -25,7 +25,7 @@ from bench3dmm.bootstrap import (
 )
 from bench3dmm.errors import DataError
 from bench3dmm.results import Result
-from bench3dmm.run import Run
+from bench3dmm.run import PROFILES, Run
 from bench3dmm.statements import CLAIMS, UNTESTED, Cell, Claim, Errors
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
 LEAST_SEEDS = 3
+LEAST_UNITS = 5  # persons, or meshes where these are not known
+PUBLISHED = PROFILES["paper"]
 VARYING = ("dataset", "split", "loss", "latent", "seed")  # fields of a run in which a claim's runs may differ
 SAMPLES = {"error": "sample_error", "near_error": "sample_near_error", "far_error": "sample_far_error"}
 PAPER_NAMES = {"coma": "COMA", "bu3dfe": "BU3DFE"}
@@ -76,7 +78,8 @@ class Verdict:
             f"{where}: {meshes} test meshes" + (f" of {self.persons[where]} persons" if where in self.persons else "")
             for where, meshes in self.test_meshes.items()
         ]
-        return f"{'; '.join(sizes)}; profile {self.profile}; seeds {', '.join(map(str, self.seeds)) or 'none'}"
+        seeds = ", ".join(map(str, self.seeds)) or "none"
+        return f"{'; '.join(sizes)}; profile {self.profile}, {PROFILES[self.profile].epochs} epochs; seeds {seeds}"
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able; numbers that are not finite become None."""
@@ -263,6 +266,25 @@ class _Evidence:
             return f"run {self.describe(cell)} has no errors near landmarks"
         return ""
 
+    def other(self, role: str) -> list[str]:
+        """Why millimetres on the set in this place are not comparable with the published ones."""
+        name = self.names[role]
+        about = f"about millimetres on {PAPER_NAMES[role]}, and {name}"
+        if name != role:
+            return [f"{about} is another set"]
+        if name not in self._datasets:
+            return [f"{about} is not at hand to see whether it is complete (datasets=)"]
+        return [f"{about} departs from it: {'; '.join(d)}" for d in [self._datasets[name].card.get("departures")] if d]
+
+    def short_of_published(self, cells: Iterable[Cell]) -> list[str]:
+        """How the runs' training is less than the published one."""
+        runs = {result.run for cell in cells for result in self.runs(cell).values()}
+        epochs = min((run.n_epochs for run in runs), default=PUBLISHED.epochs)
+        found = [f"{epochs} of the paper's {PUBLISHED.epochs} epochs"] if epochs < PUBLISHED.epochs else []
+        if any(PROFILES[run.profile].max_train for run in runs):
+            found.append(f"profile {self.profile} leaves training meshes out")
+        return found
+
     def describe(self, cell: Cell) -> str:
         return f"{self.names[cell.dataset]}, {cell.split}, {cell.loss}, d = {cell.latent}"
 
@@ -375,15 +397,13 @@ def _obstacles(claim: Claim, evidence: _Evidence, seeds: Sequence[int]) -> list[
         found += [f"{len(seeds)} seeds, at least {LEAST_SEEDS} are needed", *dict.fromkeys(missing)]
     for cell in claim.needs:
         persons = evidence.persons(cell)
-        if len(np.unique(evidence.rows(cell) if persons is None else persons)) < 2:
-            found.append(f"{evidence.describe(cell)}: one test {'mesh' if persons is None else 'person'}")
+        units = len(np.unique(evidence.rows(cell) if persons is None else persons))
+        if units < LEAST_UNITS:
+            what = "test meshes" if persons is None else "test persons"
+            found.append(f"{evidence.describe(cell)}: {units} {what}, at least {LEAST_UNITS} are needed")
     if claim.original:
-        roles = dict.fromkeys(cell.dataset for cell in claim.needs)
-        found += [
-            f"about millimetres on {PAPER_NAMES[role]}, and {evidence.names[role]} is another set"
-            for role in roles
-            if evidence.names[role] != role
-        ]
+        found += [reason for role in dict.fromkeys(c.dataset for c in claim.needs) for reason in evidence.other(role)]
+        found += evidence.short_of_published(claim.needs)
     return list(dict.fromkeys(found))
 
 

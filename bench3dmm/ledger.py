@@ -27,7 +27,7 @@ from bench3dmm.bootstrap import (
     resampled_means,
 )
 from bench3dmm.errors import DataError
-from bench3dmm.experiments import RELEASED_TEST_SHARE, RELEASED_VALIDATION, WEIGHTED_LATENT
+from bench3dmm.experiments import RELEASED_TEST_SHARE, RELEASED_VALIDATION, WEIGHTED_DECAY, WEIGHTED_LATENT
 from bench3dmm.page import Notice, Table, markdown_table, markdown_text
 from bench3dmm.run import PROFILES, Run
 from bench3dmm.storage import write_text
@@ -79,6 +79,8 @@ SWITCHES = (
     Switch("split sizes", _PLAIN, {"test_share": RELEASED_TEST_SHARE}),
     Switch("loss weights", _WEIGHTED, _RELEASED_WEIGHTS),
     Switch("loss weights", _WEIGHTED, _RELEASED_WEIGHTS, "within 10 mm of a landmark"),
+    Switch("weight decay", _WEIGHTED, {"weight_decay": WEIGHTED_DECAY}),
+    Switch("weight decay", _WEIGHTED, {"weight_decay": WEIGHTED_DECAY}, "within 10 mm of a landmark"),
 )
 
 

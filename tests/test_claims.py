@@ -51,7 +51,7 @@ BY_ID = {claim.id: claim for claim in CLAIMS}
 WEIGHTED_MM = {"percentage": 0.82, "identity": 1.03}
 MESHES, PERSONS = 60, 12
 TEMPLATE = Template(*grid(5, 4), np.zeros(0, np.int32))
-MEASURED_HERE = {"256-has-far-fewer-parameters", "identity-noisier"} | {
+MEASURED_HERE = {"256-has-far-fewer-parameters", "identity-noisier", "plain-spares-parameters"} | {
     claim.id for claim in CLAIMS if "landmark" in claim.statement
 }
 
@@ -260,11 +260,29 @@ def test_millimetres_are_compared_on_the_papers_own_data_alone(results, name):
     v = verdict_on(name, results)
     assert v.verdict == INCONCLUSIVE and "is another set" in v.reason and v.effect is not None
     renamed = {"mh-seq": "coma", "mh-scan": "bu3dfe"}
-    own = [
-        Result(dataclasses.replace(r.run, dataset=renamed[r.run.dataset]), r.metrics, r.provenance, r.arrays)
-        for r in results
-    ]
-    assert verdict_on(name, own, coma="coma", bu3dfe="bu3dfe").verdict == REPRODUCED
+
+    def own(**run):
+        return [
+            dataclasses.replace(
+                r,
+                run=dataclasses.replace(r.run, dataset=renamed[r.run.dataset], **run),
+                provenance={**r.provenance, "dataset_sha256": renamed[r.run.dataset]},
+            )
+            for r in results
+        ]
+
+    def on(results, **card):
+        sets = {name: dataclasses.replace(make_dataset(name), card=card) for name in renamed.values()}
+        return verdict_on(name, results, coma="coma", bu3dfe="bu3dfe", datasets=sets)
+
+    assert on(own(profile="paper"), departures=[]).verdict == REPRODUCED
+    part = on(own(profile="paper"), departures=["11 of 12 people"])
+    assert part.verdict == INCONCLUSIVE and "departs from it: 11 of 12 people" in part.reason
+    short = on(own(), departures=[])
+    assert short.verdict == INCONCLUSIVE and "30 of the paper's 300 epochs" in short.reason
+    assert "leaves training meshes out" in short.reason
+    unseen = verdict_on(name, own(profile="paper"), coma="coma", bu3dfe="bu3dfe")
+    assert unseen.verdict == INCONCLUSIVE and "not at hand" in unseen.reason
 
 
 # --- what is missing --------------------------------------------------------------------------------------------
@@ -301,12 +319,12 @@ def test_a_seed_that_one_run_lacks(results):
     assert v.verdict == REPRODUCED and v.seeds == (0, 1, 3)
 
 
-def test_one_mesh_cannot_be_resampled(results):
-    single = [
-        Result(r.run, r.metrics, r.provenance, {name: array[:1] for name, array in r.arrays.items()}) for r in results
+def test_a_few_meshes_are_not_resampled(results):
+    few = [
+        Result(r.run, r.metrics, r.provenance, {name: array[:4] for name, array in r.arrays.items()}) for r in results
     ]
-    v = verdict_on("coma-easier", single)
-    assert v.verdict == INCONCLUSIVE and "one test mesh" in v.reason
+    v = verdict_on("coma-easier", few)
+    assert v.verdict == INCONCLUSIVE and "4 test meshes, at least 5 are needed" in v.reason
 
 
 def test_no_landmarks_no_verdict_on_them(results):
@@ -385,7 +403,7 @@ def test_table_and_record(results, paper):
     row = table.loc["percentage-below-identity"]
     assert row["paper"] == pytest.approx(0.61 / 0.77) and row["holds if"] == "below 1"
     assert re.fullmatch(r"\[0\.\d+, 0\.\d+\]", row["95 % interval"]) and row["verdict"] == REPRODUCED
-    assert row["data"].endswith("profile quick; seeds 0, 1, 2") and "60 test meshes" in row["data"]
+    assert row["data"].endswith("profile quick, 30 epochs; seeds 0, 1, 2") and "60 test meshes" in row["data"]
     assert np.isnan(table.loc["identity-noisier", "paper"])
     record = json.loads(canonical_json([v.as_dict() for v in verdicts]))
     assert len(record) == len(CLAIMS) and record[2]["seeds"] == [0, 1, 2]
