@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench3dmm.artefacts.setup import Setup, stored_results
+from bench3dmm.artefacts.setup import Setup, persons, stored_results
 from bench3dmm.bootstrap import (
     RESAMPLES,
     Interval,
@@ -238,12 +238,10 @@ def _note(results: Sequence[Result], setup: Setup, persons: bool) -> str:
 
 
 def ledger_markdown(results_dir: str | Path = ROOT / "results", setup: Setup | None = None) -> str:
-    """What docs/ledger.md shows between its markers; the dataset must be an embedded one."""
-    from bench3dmm.data.makehuman import recipe, sample_table
-
+    """What docs/ledger.md shows between its markers."""
     setup = setup or Setup()
     results = stored_results(setup.runs("ledger"), results_dir)
-    block = ledger_block(results, setup, sample_table(recipe(setup.bu3dfe))["subject"].to_numpy(str))
+    block = ledger_block(results, setup, persons(setup.bu3dfe))
     return markdown_table(block) if isinstance(block, Table) else f"**Not measured yet.** {markdown_text(block.text)}"
 
 

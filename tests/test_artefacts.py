@@ -15,10 +15,12 @@ from mesh_shapes import icosphere
 
 from bench3dmm import artefacts, figures, render, show
 from bench3dmm.artefacts import Setup, published, setup, tables
+from bench3dmm.data import recipe_sha256
 from bench3dmm.data.dataset import Dataset
 from bench3dmm.data.paper_counts import TABLE1, TABLE2
 from bench3dmm.errors import Bench3dmmError, DataError, MeshError, UnknownNameError
 from bench3dmm.experiments import EXPERIMENTS, LATENTS
+from bench3dmm.mesh.geodesic import landmark_distance
 from bench3dmm.mesh.template import Template
 from bench3dmm.results import Result
 from bench3dmm.run import execute
@@ -63,6 +65,8 @@ def fake_result(run, n_vertices=1, **provenance) -> Result:
         "histogram": histogram,
         "histogram_edges": np.append(np.linspace(0, 10, 1001), np.inf),
         "sample_error": np.linspace(mean - 0.1, mean + 0.1, 30).astype(np.float32),
+        "sample_index": np.arange(0, 1770, 59),
+        "vertex_error": np.full(n_vertices, mean, np.float32),
         "reconstruction_index": np.arange(6) + (10 if run.split == "identity" else 0),
         "reconstruction_offset": np.zeros((6, n_vertices, 3), np.float16) + np.float16([0, 0, 2]),
         "loss": np.array([0.5, 0.4]),
@@ -174,9 +178,18 @@ def test_stored_results_are_those_there_are(tmp_path):
     metrics = {**result.metrics, "std_mm": 1.0, "p95_mm": 2.0, "by_expression": {}}
     arrays = {**result.arrays, "sample_index": np.arange(30), "vertex_error": np.ones(1)}
     provenance = {**result.provenance, "dataset_sha256": "", "hierarchy_sha256": ""}
-    provenance |= {"device": "cpu", "versions": {}, "created": ""}
+    provenance |= {"device": "cpu", "versions": {}, "created": "", "dataset_recipe_sha256": recipe_sha256("mh-scan")}
     save_result(Result(first, metrics, provenance, arrays), tmp_path)
     assert [stored.run for stored in artefacts.stored_results([second, first], tmp_path)] == [first]
+    save_result(Result(second, metrics, provenance | {"dataset_recipe_sha256": "another"}, arrays), tmp_path)
+    with pytest.raises(DataError, match=rf"{second.run_id}.*another version of mh-scan.*--force"):
+        artefacts.stored_results([second, first], tmp_path)
+
+
+def test_persons_are_known_without_the_meshes():
+    known = setup.persons("mh-scan")
+    assert len(known) == 1779 and len(set(known)) == 100
+    assert setup.persons("nobody-has-this") is None
 
 
 # --- curves -----------------------------------------------------------------------------------------------------
@@ -225,7 +238,7 @@ def test_figure5_shows_both_splits_with_the_range_of_seeds():
     ]  # fmt: skip
     assert len(axes.collections) >= 2, "a bootstrap band a split"
     assert "bars: lowest and highest seed" in footer(figure)
-    assert "bootstrap interval over test meshes and seeds" in footer(figure)
+    assert "bootstrap interval over test persons and seeds" in footer(figure)
     assert_texts_inside(figure)
 
 
@@ -506,6 +519,29 @@ def test_latex_escapes_and_leaves_out_repeated_labels():
     assert tables.latex(frame).splitlines()[1] == r"\begin{tabular}{llr}"
 
 
+# --- near the landmarks -----------------------------------------------------------------------------------------
+
+
+def test_error_over_the_distance_to_landmarks(template, scans):
+    results = everything(n_vertices=template.n_vertices)
+    distance = landmark_distance(template)
+    near = distance <= 2
+    for result in results:
+        if result.run.loss == "weighted-l1":
+            result.arrays["vertex_error"][near] = 0.01
+    figure = artefacts.landmark_distance_figure(results, template)
+    drawn = curves(figure.axes[0])
+    assert drawn["weighted L1"][0] == drawn["L1"][0] == sorted(drawn["L1"][0])
+    first = distance < 1
+    assert drawn["weighted L1"][0][0] == pytest.approx(distance[first].mean())
+    assert drawn["weighted L1"][1][0] == pytest.approx(0.01)
+    assert drawn["L1"][1][0] == pytest.approx(drawn["L1"][1][-1])
+    assert f"{100 * np.mean(distance <= 10):.0f} % of the vertices" in footer(figure)
+    assert_texts_inside(figure)
+    with pytest.raises(MeshError, match="no landmarks"):
+        artefacts.landmark_distance_figure(results, Template(template.vertices, template.faces))
+
+
 # --- how far from converged -------------------------------------------------------------------------------------
 
 
@@ -537,26 +573,6 @@ def test_registry_has_every_artefact_of_the_paper():
     for artefact in artefacts.ARTEFACTS.values():
         assert set(artefact.needs) <= set(EXPERIMENTS)
         assert "{" not in artefact.caption.format(coma="mh-seq", bu3dfe="mh-scan")
-
-
-def test_draw_all_draws_what_there_is(tmp_path, scans, monkeypatch):
-    names = ("table1", "table2", "figure3", "figure5", "figure8", "landmarks")
-    quick = {name: artefacts.ARTEFACTS[name] for name in names}
-    monkeypatch.setattr(artefacts, "ARTEFACTS", quick)
-    monkeypatch.setattr(figures, "DPI", 50)
-    results = everything(n_vertices=scans.template.n_vertices, loss="l1", split="percentage")
-    written, missing = artefacts.draw_all(results, {"mh-scan": scans}, tmp_path / "a")
-    assert list(written) == ["table2", "figure3", "figure5", "landmarks"]
-    assert missing["table1"] == "the dataset mh-seq is not among those given (mh-scan)"
-    assert "bench3dmm sweep splits" in missing["figure8"] and len(missing) == 2
-    assert {path.suffix for path in written["figure5"]} == {".png", ".pdf"}
-    assert {path.suffix for path in written["table2"]} == {".csv", ".tex"}
-    again, _ = artefacts.draw_all(results, {"mh-scan": scans}, tmp_path / "b")
-    for name, paths in written.items():
-        for one, other in zip(paths, again[name], strict=True):
-            assert one.read_bytes() == other.read_bytes(), f"{other.name}: the same each time"
-    nothing, reasons = artefacts.draw_all([], {}, tmp_path / "c")
-    assert not nothing and set(reasons) == set(quick)
 
 
 def test_artefacts_take_what_a_run_stores(spheres, tmp_path):

@@ -10,6 +10,7 @@ from synthetic_results import make_result
 
 from bench3dmm import ledger
 from bench3dmm.artefacts import Setup
+from bench3dmm.data import recipe_sha256
 from bench3dmm.data.makehuman import Registration, recipe, sample_table
 from bench3dmm.data.splits import make_split
 from bench3dmm.errors import DataError
@@ -113,7 +114,9 @@ def test_page_is_filled_between_its_markers(tmp_path, spheres, monkeypatch):
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     monkeypatch.setattr(ledger, "Setup", lambda: Setup(profile="smoke"))
     for run in Setup(profile="smoke").runs("ledger"):
-        save_result(make_result(run, spheres, error_of(run)), tmp_path)
+        result = make_result(run, spheres, error_of(run))
+        result.provenance["dataset_recipe_sha256"] = recipe_sha256("mh-scan")
+        save_result(result, tmp_path)
     written = write_ledger(page, tmp_path)
     text = page.read_text()
     assert text == f"before\n{BEGIN}\n\n{written}\n\n{END}\nafter\n"

@@ -1,19 +1,19 @@
 """Every table and figure of the paper, one function each: results and datasets in, a Figure or a table out.
 
 Nothing here trains. `Setup` says which runs are shown; what of them is missing stands at a figure's foot, and where
-nothing is there, a `DataError` names the command that trains it. ``draw_all`` draws and saves everything.
+nothing is there, a `DataError` names the command that trains it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench3dmm.artefacts.architecture import figure1
 from bench3dmm.artefacts.curves import convergence_figure, figure4, figure5, figure6
 from bench3dmm.artefacts.faces import figure2, figure3, figure7, figure8, figure9
+from bench3dmm.artefacts.near import landmark_distance_figure
 from bench3dmm.artefacts.setup import Setup, stored_results
 from bench3dmm.artefacts.tables import (
     convergence_table,
@@ -24,8 +24,7 @@ from bench3dmm.artefacts.tables import (
     table2,
 )
 from bench3dmm.artefacts.verdicts import claims_figure
-from bench3dmm.errors import DataError, MeshError
-from bench3dmm.figures import save_figure
+from bench3dmm.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +42,6 @@ __all__ = [
     "claims_figure",
     "convergence_figure",
     "convergence_table",
-    "draw_all",
     "figure1",
     "figure2",
     "figure3",
@@ -54,6 +52,7 @@ __all__ = [
     "figure8",
     "figure9",
     "generalization_table",
+    "landmark_distance_figure",
     "landmark_table",
     "save_table",
     "stored_results",
@@ -173,6 +172,11 @@ ARTEFACTS: dict[str, Artefact] = {
         "Generalization error in mm on {bu3dfe} and {coma}, with the paper's on BU3DFE and COMA (the paper's Figs. 4 "
         "to 6 as numbers).",
     ),
+    "distance": Artefact(
+        lambda m: landmark_distance_figure(m.results, m.bu3dfe.template, m.setup),
+        ("weighted-loss",),
+        "Error over the distance to the nearest landmark on {bu3dfe}, with plain and with weighted L1, d = 512.",
+    ),
     "landmarks": Artefact(
         lambda m: landmark_table(m.results, m.setup),
         ("weighted-loss",),
@@ -192,35 +196,3 @@ ARTEFACTS: dict[str, Artefact] = {
         "training's it is.",
     ),
 }
-
-
-def draw_all(
-    results: Sequence[Result],
-    datasets: Mapping[str, Dataset],
-    folder: str | Path,
-    setup: Setup | None = None,
-) -> tuple[dict[str, tuple[Path, Path]], dict[str, str]]:
-    """Draw and save every artefact that there is material for.
-
-    Args:
-        results: any; those of `setup` are picked.
-        datasets: by name.
-        folder: gets a PNG and a PDF of each figure, a CSV and a TeX file of each table.
-
-    Returns:
-        The files of each artefact that was drawn, and of each other the reason why not.
-    """
-    from matplotlib.figure import Figure
-
-    material = Material(results, datasets, setup or Setup())
-    written: dict[str, tuple[Path, Path]] = {}
-    missing: dict[str, str] = {}
-    for name, artefact in ARTEFACTS.items():
-        try:
-            made = artefact.make(material)
-        except (DataError, MeshError) as error:
-            missing[name] = str(error)
-            continue
-        save = save_figure if isinstance(made, Figure) else save_table
-        written[name] = save(made, folder, name)
-    return written, missing

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SIZE = (4.6, 3.7)  # inches; its fonts stay readable when shrunk to a column
 SPLITS = ("percentage", "identity")
 MARKERS = ("o", "s")
-BAND = "band: 95 % bootstrap interval over test meshes"
+BAND = "band: 95 % bootstrap interval over test persons"
 LIMIT_MM = 10.0  # of Fig. 6
 
 

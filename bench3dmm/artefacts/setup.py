@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench3dmm.bootstrap import bootstrap_mean
-from bench3dmm.errors import DataError
+from bench3dmm.errors import Bench3dmmError, DataError
 from bench3dmm.experiments import SEEDS, experiment
 from bench3dmm.figures import run_line
 
@@ -126,18 +127,55 @@ def choose(
 
 
 def stored_results(runs: Iterable[Run], results_dir: str | Path = "results") -> list[Result]:
-    """The results of those runs that are stored."""
+    """The results of those runs that are stored.
+
+    Raises:
+        DataError: naming one that is broken, or was measured on other data than its dataset's name stands for now.
+    """
     from bench3dmm.results import load_result, result_path
 
     paths = (result_path(run, results_dir) for run in runs)
-    return [load_result(path) for path in paths if path.exists()]
+    results = {path: load_result(path) for path in paths if path.exists()}
+    for path, result in results.items():
+        today, name = _recipe_today(result.run.dataset), result.run.dataset
+        if today and today != result.provenance["dataset_recipe_sha256"]:
+            raise DataError(f"{path}: measured on another version of {name}; delete it, or sweep again with --force")
+    return list(results.values())
+
+
+def _recipe_today(name: str) -> str | None:
+    """None where nothing here says what the name stands for, as for a licensed set measured elsewhere."""
+    from bench3dmm.data import recipe_sha256
+
+    try:
+        return recipe_sha256(name)
+    except DataError:
+        return None
+
+
+@functools.cache
+def persons(dataset: str) -> np.ndarray | None:
+    """(N,) whose mesh each row of a dataset is; None where the dataset is not at hand.
+
+    Of an embedded set without making its meshes.
+    """
+    from bench3dmm.data import load_dataset
+    from bench3dmm.data.makehuman import SETS, recipe, sample_table
+
+    try:
+        if dataset.partition("@")[0] in SETS:
+            return sample_table(recipe(dataset))["subject"].to_numpy(str)
+        return load_dataset(dataset, progress=False).samples["subject"].to_numpy(str)
+    except Bench3dmmError:
+        return None
 
 
 def summarise(results: Sequence[Result]) -> pd.DataFrame:
     """Errors over seeds: one row a combination of `CELL`, in the order of the results.
 
     Columns besides those of `CELL`: ``mean``, ``sd`` (n - 1; NaN for one seed), ``lowest`` and ``highest`` of the
-    seeds' mean errors; ``low`` and ``high``, a 95 % bootstrap interval over test meshes and seeds; ``median``;
+    seeds' mean errors; ``low`` and ``high``, a 95 % bootstrap interval over test persons (meshes, where it is not
+    known whose they are) and seeds; ``median``;
     ``near`` and ``far``, with ``near_sd`` and ``far_sd`` (NaN without landmarks); ``seeds``, how many. All in mm.
     """
     import pandas as pd
@@ -153,7 +191,9 @@ def _over_seeds(results: Sequence[Result]) -> dict[str, float]:
         return np.array([result.metrics.get(name, np.nan) for result in results])
 
     means = metric("mean_mm")
-    interval = bootstrap_mean(np.stack([result.arrays["sample_error"] for result in results]))
+    known = persons(results[0].run.dataset)
+    units = None if known is None else known[results[0].arrays["sample_index"]]
+    interval = bootstrap_mean(np.stack([result.arrays["sample_error"] for result in results]), units)
     return {
         "mean": means.mean(),
         "sd": _sd(means),

@@ -90,12 +90,17 @@ def released_landmark_weights(template: Template) -> np.ndarray:
     return inverse / inverse.max()
 
 
-def near_landmarks(template: Template, radius: float = 10.0) -> np.ndarray:
-    """Vertices within ``radius`` mm (Euclidean, on the template) of a landmark: (V,) bool, none without landmarks."""
+def landmark_distance(template: Template) -> np.ndarray:
+    """How far each vertex is from the nearest landmark, Euclidean, on the template: (V,) mm, infinite without any."""
     if not len(template.landmarks):
-        return np.zeros(template.n_vertices, dtype=bool)
+        return np.full(template.n_vertices, np.inf)
     distance, _ = cKDTree(template.vertices[template.landmarks]).query(template.vertices)
-    return distance <= radius
+    return distance
+
+
+def near_landmarks(template: Template, radius: float = 10.0) -> np.ndarray:
+    """Vertices within ``radius`` mm of a landmark: (V,) bool, none without landmarks."""
+    return landmark_distance(template) <= radius
 
 
 def _sources(template: Template, source: int | Sequence[int] | np.ndarray) -> np.ndarray:
