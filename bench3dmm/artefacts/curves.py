@@ -115,7 +115,7 @@ def convergence_figure(results: Sequence[Result], setup: Setup | None = None) ->
     with style():
         figure = Figure(figsize=SIZE, layout="constrained")
         axes = figure.add_subplot()
-        axes.axvline(profile, color=SOFT, lw=1, ls=(0, (1, 2)), zorder=1)
+        axes.axvline(profile, color=SOFT, lw=1.4, ls=":", zorder=1)
         for latent, colour, marker in zip(CONVERGENCE_LATENTS, PALETTE, MARKERS, strict=False):
             points = sorted((r.run.n_epochs, r.metrics["mean_mm"]) for r in chosen.where(latent=latent))
             if points:
