@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import html
+import io
 import itertools
+import json
 import re
+import socket
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -652,16 +658,80 @@ def test_interactive_meshes_say_what_they_need(template, monkeypatch):
     with pytest.raises(Bench3dmmError, match=re.escape("pip install 'bench3dmm[interactive]'")) as error:
         show.show_mesh(template, interactive=True)
     assert "\n" not in str(error.value)
-    monkeypatch.setattr(show.importlib.util, "find_spec", lambda name: "there")
-    monkeypatch.setattr(show, "renderer", lambda: "matplotlib")
-    with pytest.raises(Bench3dmmError, match="OpenGL"):
-        show.show_mesh(template, interactive=True)
+    with pytest.raises(MeshError, match="do not match"):
+        show.show_mesh(template, np.zeros(3), interactive=True)
 
 
-def test_interactive_meshes_carry_their_scene(template):
-    for module in show.NEEDED:
-        pytest.importorskip(module)
-    if show.renderer() != "pyvista":
-        pytest.skip("no OpenGL here")
-    widget = show.show_mesh(template, np.zeros(template.n_vertices), interactive=True)
-    assert "<iframe srcdoc=" in widget.value
+def packed_scene(view: show.MeshView) -> dict:
+    """What a view's page gives to trame's viewer: its objects, and its arrays by hash."""
+    page = html.unescape(re.search(r'<iframe srcdoc="([^"]*)"', view.html)[1])
+    packed = base64.b64decode(re.search(r'base64Str = "([^"]*)"', page)[1])
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        return json.loads(archive.read("index.json"))
+
+
+def objects_of(scene: dict, kind: str) -> list[dict]:
+    below = [found for part in scene.get("dependencies", []) for found in objects_of(part, kind)]
+    return [scene["properties"]] * (kind in scene["type"]) + below
+
+
+def array_of(packed: dict, description: dict) -> np.ndarray:
+    kind = {"Float32Array": np.float32, "Uint8Array": np.uint8}[description["dataType"]]
+    content = base64.b64decode(packed["hashes"][description["hash"]]["content"])
+    return np.frombuffer(content, kind).reshape(-1, description["numberOfComponents"])
+
+
+@pytest.mark.parametrize("painted", [False, True])
+def test_interactive_meshes_carry_their_scene(template, painted, monkeypatch):
+    """Points, normals and colours are in the page, lights and camera too; nothing goes over the network."""
+    pytest.importorskip("trame_vtk")
+    monkeypatch.setattr(socket, "socket", lambda *args, **options: pytest.fail("a socket was opened"))
+    values = np.linspace(0, 8, template.n_vertices)
+    view = show.show_mesh(template, values if painted else None, interactive=True)
+    packed = packed_scene(view)
+    outside, inside = objects_of(packed["scene"], "PolyData")
+    for surface in (outside, inside):
+        assert np.array_equal(array_of(packed, surface["points"]), template.vertices.astype(np.float32))
+    fields = {field["name"]: array_of(packed, field) for field in outside["fields"]}
+    normals = render.vertex_normals(template.vertices, template.faces)
+    assert np.allclose(fields.pop("Normals"), normals, atol=1e-6)
+    if painted:
+        assert np.abs(fields.pop("colours") / 255 - render.paint(values)).max() < 0.01, "clamped at 6 mm"
+    assert not fields
+    assert [light["lightType"] for light in objects_of(packed["scene"], "Light")] == ["CameraLight"] * 3
+    (camera,) = objects_of(packed["scene"], "Camera")
+    middle = (template.vertices.min(axis=0) + template.vertices.max(axis=0)) / 2
+    assert np.allclose(camera["focalPoint"], middle, atol=1e-4)
+    assert np.allclose(np.cross(np.subtract(camera["position"], middle), [0, 0, 1]), 0, atol=1e-3), "from the front"
+
+
+def test_interactive_meshes_are_shown_and_saved(template, tmp_path):
+    pytest.importorskip("trame_vtk")
+    plain = show.show_mesh(template, interactive=True)
+    painted = show.show_mesh(template, np.zeros(template.n_vertices), interactive=True, label="a < b", footer="R & D")
+    assert "sphere · drag to turn" in plain._repr_html_() and "<img" not in plain._repr_html_()
+    assert '<img alt="a &lt; b" src="data:image/svg+xml;base64,' in painted._repr_html_()
+    assert "R &amp; D · drag to turn" in painted._repr_html_()
+    assert len(repr(painted)) < 100, "a notebook stores it beside the page"
+    saved = painted.save(tmp_path / "mesh.html").read_text()
+    assert saved.startswith("<!doctype html>") and painted.html in saved
+
+
+@pytest.mark.parametrize(
+    ("chosen", "row"), [({}, 0), ({"split": "identity", "loss": "l1", "place": 3}, 13)], ids=["default", "chosen"]
+)
+def test_the_error_of_a_heatmap_can_be_turned(scans, chosen, row):
+    pytest.importorskip("trame_vtk")
+    results = everything(n_vertices=scans.template.n_vertices, latent=512)
+    view = artefacts.error_view(results, scans, **chosen)
+    packed = packed_scene(view)
+    outside, _ = objects_of(packed["scene"], "PolyData")
+    assert np.allclose(array_of(packed, outside["points"]), scans.vertices[row] + [0, 0, 2], atol=1e-4)
+    (colours,) = (array_of(packed, field) for field in outside["fields"] if field["name"] == "colours")
+    assert np.abs(colours / 255 - render.paint(np.array([2.0]))).max() < 0.01, "2 mm everywhere"
+    sample = scans.samples.iloc[row]
+    small = re.search(r"<figcaption[^>]*>(.*)</figcaption>", view.html)[1]
+    for expected in (sample["subject"], "mean 2.00 mm", "mh-scan", "seed 0", "d = 512", chosen.get("loss", "weighted")):
+        assert expected in small
+    with pytest.raises(DataError, match="bench3dmm sweep weighted-loss"):
+        artefacts.error_view([], scans, **chosen)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bench3dmm.artefacts.architecture import figure1
 from bench3dmm.artefacts.curves import convergence_figure, figure4, figure5, figure6
-from bench3dmm.artefacts.faces import figure2, figure3, figure7, figure8, figure9
+from bench3dmm.artefacts.faces import error_view, figure2, figure3, figure7, figure8, figure9
 from bench3dmm.artefacts.near import landmark_distance_figure
 from bench3dmm.artefacts.setup import Setup, stored_results
 from bench3dmm.artefacts.tables import (
@@ -42,6 +42,7 @@ __all__ = [
     "claims_figure",
     "convergence_figure",
     "convergence_table",
+    "error_view",
     "figure1",
     "figure2",
     "figure3",
