@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import pyvista
     from matplotlib.figure import Figure
 
-WINDOW = 560  # pixels, of a square
+WINDOW, BAR = 560, 88  # pixels: a side of the square scene, the width of the colour bar beside it
 VIEW_ANGLE = 30.0  # degrees, vtk.js's own: trame passes no other on
 ROOM = 1.15  # around the mesh, so that it stays inside when it is turned
 HINT = "drag to turn, wheel to zoom, Shift and drag to move"
@@ -150,9 +150,10 @@ def _view(
         f' style="width:{WINDOW}px;height:{WINDOW}px;max-width:100%;border:0"></iframe>'
     )
     bar = "" if values is None else _colour_bar(label, cmap, clim)
+    width = WINDOW + (BAR if bar else 0)
     small = html.escape(" · ".join(filter(None, [footer, HINT])))
     return MeshView(
-        '<figure style="margin:0;padding:4px;background:white;width:fit-content">'
+        f'<figure style="margin:0;padding:4px;background:white;width:{width}px">'
         f'<div style="display:flex;align-items:center">{frame}{bar}</div>'
         f'<figcaption style="font:11px sans-serif;color:{SOFT}">{small}</figcaption></figure>'
     )
@@ -225,7 +226,7 @@ def _colour_bar(label: str, cmap: str, clim: tuple[float, float]) -> str:
 
     drawing = io.BytesIO()
     with style():
-        figure = Figure(figsize=(0.9, 3.4))
+        figure = Figure(figsize=(BAR / 96, 3.4))  # CSS: 96 pixels an inch
         figure.add_axes((0, 0, 0.1, 1)).set_axis_off()  # where the picture is in a static figure
         colour_bar(figure, cmap, Normalize(*clim), label)
         figure.savefig(drawing, format="svg", metadata={"Date": None})

@@ -676,3 +676,23 @@ def test_interactive_meshes_are_shown_and_saved(template, tmp_path):
     assert len(repr(painted)) < 100, "a notebook stores it beside the page"
     saved = painted.save(tmp_path / "mesh.html").read_text()
     assert saved.startswith("<!doctype html>") and painted.html in saved
+
+
+@pytest.mark.parametrize(
+    ("chosen", "row"), [({}, 0), ({"split": "identity", "loss": "l1", "place": 3}, 13)], ids=["default", "chosen"]
+)
+def test_the_error_of_a_heatmap_can_be_turned(scans, chosen, row):
+    pytest.importorskip("trame_vtk")
+    results = everything(n_vertices=scans.template.n_vertices, latent=512)
+    view = artefacts.error_view(results, scans, **chosen)
+    packed = packed_scene(view)
+    outside, _ = objects_of(packed["scene"], "PolyData")
+    assert np.allclose(array_of(packed, outside["points"]), scans.vertices[row] + [0, 0, 2], atol=1e-4)
+    (colours,) = (array_of(packed, field) for field in outside["fields"] if field["name"] == "colours")
+    assert np.abs(colours / 255 - render.paint(np.array([2.0]))).max() < 0.01, "2 mm everywhere"
+    sample = scans.samples.iloc[row]
+    small = re.search(r"<figcaption[^>]*>(.*)</figcaption>", view.html)[1]
+    for expected in (sample["subject"], "mean 2.00 mm", "mh-scan", "seed 0", "d = 512", chosen.get("loss", "weighted")):
+        assert expected in small
+    with pytest.raises(DataError, match="bench3dmm sweep weighted-loss"):
+        artefacts.error_view([], scans, **chosen)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bench3dmm.artefacts.architecture import figure1
 from bench3dmm.artefacts.curves import figure4, figure5, figure6
-from bench3dmm.artefacts.faces import figure2, figure3, figure7, figure8, figure9
+from bench3dmm.artefacts.faces import error_view, figure2, figure3, figure7, figure8, figure9
 from bench3dmm.artefacts.setup import Setup, stored_results
 from bench3dmm.artefacts.tables import generalization_table, landmark_table, save_table, table1, table2
 from bench3dmm.errors import DataError, MeshError
@@ -33,6 +33,7 @@ __all__ = [
     "Material",
     "Setup",
     "draw_all",
+    "error_view",
     "figure1",
     "figure2",
     "figure3",

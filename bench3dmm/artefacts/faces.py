@@ -21,6 +21,7 @@ from bench3dmm.figures import (
 )
 from bench3dmm.mesh.geodesic import landmark_weights, released_landmark_weights
 from bench3dmm.render import ERROR_MAP, contact_sheet, fit_view, project, render_meshes, vertex_normals
+from bench3dmm.show import MeshView, show_mesh
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -104,6 +105,34 @@ def figure9(results: Sequence[Result], dataset: Dataset, setup: Setup | None = N
     """
     shown = {"percentage": PLACES[:2], "identity": PLACES[:2]}
     return _heatmaps("Fig. 9", results, dataset, setup, cmap, "weighted-loss", shown, loss="weighted-l1")
+
+
+def error_view(
+    results: Sequence[Result],
+    dataset: Dataset,
+    setup: Setup | None = None,
+    *,
+    split: str = "percentage",
+    loss: str = "weighted-l1",
+    place: int = PLACES[0],
+    cmap: str = ERROR_MAP,
+) -> MeshView:
+    """One reconstruction painted with its error, to turn: by default the first one of Fig. 9; see `figure7`.
+
+    Args:
+        split, loss: of the run; ``l1`` for the meshes of Figs. 7 and 8.
+        place: among the meshes that the run stores, one of `PLACES` for those of the figures.
+
+    Raises:
+        Bench3dmmError: without the extra ``interactive``.
+    """
+    fields = {"latent": WEIGHTED_LATENT, "loss": loss, "split": split}
+    result = choose("a mesh to turn", results, setup or Setup(), "weighted-loss", **fields).results[0]
+    (reference,), (reconstruction,), (label,) = stored_reconstructions(result, dataset, [place])
+    error = np.linalg.norm(reference - reconstruction, axis=1)
+    footer = " · ".join([label.replace("\n", " "), f"mean {error.mean():.2f} mm", Chosen([result], []).footer])
+    mesh = reconstruction, dataset.template.faces
+    return show_mesh(mesh, error, interactive=True, footer=footer, cmap=cmap)
 
 
 def _heatmaps(
