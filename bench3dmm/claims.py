@@ -274,7 +274,8 @@ class _Evidence:
             return [f"{about} is another set"]
         if name not in self._datasets:
             return [f"{about} is not at hand to see whether it is complete (datasets=)"]
-        return [f"{about} departs from it: {'; '.join(d)}" for d in [self._datasets[name].card.get("departures")] if d]
+        departures = self._datasets[name].card.get("departures", ["its import did not check that"])
+        return [f"{about} departs from it: {'; '.join(departures)}"] if departures else []
 
     def short_of_published(self, cells: Iterable[Cell]) -> list[str]:
         """How the runs' training is less than the published one."""

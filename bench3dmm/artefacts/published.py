@@ -32,15 +32,24 @@ def published(
         quantity: ``generalization_error`` (Figs. 4 and 5) or ``median_error`` (Fig. 6).
 
     Returns:
-        Empty for the licensed datasets themselves, whose measurements replace the digitised ones.
+        Empty for the licensed datasets themselves, whose measurements replace the digitised ones; not for one that was
+        imported in part.
     """
     rows = published_numbers()
     where = {"dataset": place, "split": split, "loss": loss, "quantity": quantity}
     for column, value in where.items():
         rows = rows[rows[column] == value]
-    if dataset in PRINTED:
+    if is_original(dataset, place):
         rows = rows.iloc[:0]
     return rows.set_index("latent")["value_mm"].sort_index()
+
+
+@functools.cache
+def is_original(dataset: str, place: str) -> bool:
+    """Whether a dataset is the licensed one of this place, imported here, and complete."""
+    from bench3dmm.data import departures
+
+    return dataset == place and departures(dataset) == []
 
 
 def published_label(place: str) -> str:
