@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench3dmm.errors import Bench3dmmError, UnknownNameError
 from bench3dmm.run import PROFILES, Run
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 EXIT_FAILED, EXIT_USAGE = 1, 2
+SORTED = ["profile", "dataset", "split", "model", "preset", "latent", "loss", "epochs", "seed"]
+ERRORS = ["mean (mm)", "median (mm)"]
 QUICKSTART = Run("mh-scan", latent=16, profile="quick")
 
 app = typer.Typer(
@@ -62,6 +68,7 @@ _EXAMPLES = (
 _SWEEP_EXAMPLES = (
     "[bold]Examples[/bold]\n\n"
     "  bench3dmm sweep paper --profile smoke --results-dir /tmp/results\n\n"
+    "  bench3dmm sweep splits --dry-run\n\n"
     "  bench3dmm sweep paper --coma coma --bu3dfe bu3dfe --profile paper"
 )
 _REPORT_EXAMPLES = (
@@ -335,8 +342,12 @@ def run_sweep(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:INDEX.")] = "auto",
     results_dir: Annotated[Path, typer.Option(help="Where results are written.")] = Path("results"),
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say which runs there are, and which stored.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Only say which runs there are, and which are stored, stale (dataset changed) or missing."
+        ),
     ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Train also what is stored.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Train every run of an experiment that is not stored yet; a killed sweep goes on where it was.
@@ -344,27 +355,15 @@ def run_sweep(
     datasets (Fig. 4), splits (Figs. 5 to 8) and weighted-loss (Figs. 6 and 9) are the paper's own; ledger measures
     where its text and its released code differ, convergence how far a profile is from converged. paper is all of them.
     """
-    from bench3dmm.experiments import experiment, sweep
-    from bench3dmm.results import result_path
+    from bench3dmm.experiments import check_datasets, experiment, stored_state, sweep
 
-    if profile not in PROFILES:
-        raise UnknownNameError("profile", profile, PROFILES)
+    check_datasets(coma, bu3dfe)
     runs = experiment(name, coma, bu3dfe, profile, range(seeds))
-    shown = ["dataset", "split", "preset", "latent", "loss", "seed"]
     if dry_run:
-        table = _table("run_id", *shown, "stored")
-        for run in runs:
-            stored = "yes" if result_path(run, results_dir).exists() else "no"
-            table.add_row(run.run_id, *(str(getattr(run, field)) for field in shown), stored)
-        _print(table)
+        _print_runs(runs, ["state"], [[stored_state(run, results_dir)] for run in runs])
         return
-    frame = sweep(runs, results_dir, device, progress=not quiet, jobs=jobs)
-    table = _table("run_id", *shown, "mean (mm)", "median (mm)")
-    for row in frame.itertuples():
-        table.add_row(
-            row.run_id, *(str(getattr(row, field)) for field in shown), f"{row.mean_mm:.3f}", f"{row.median_mm:.3f}"
-        )
-    _print(table)
+    frame = sweep(runs, results_dir, device, force, progress=not quiet, jobs=jobs)
+    _print_runs(runs, ERRORS, _errors(frame))
 
 
 @app.command("verify", epilog=_VERIFY_EXAMPLES)
@@ -411,7 +410,8 @@ def report(
     """Write one page of all that is stored: figures, tables, claims with verdicts, provenance.
 
     Nothing is trained; what is missing is said in its place, with the command that trains it. The web page holds its
-    pictures; beside it comes the same as Markdown (report.md, with its pictures in report_files/).
+    pictures; beside it come the same as Markdown (report.md, with its pictures in report_files/) and the verdicts for
+    programs (report.json).
     """
     from bench3dmm.artefacts import Setup
     from bench3dmm.report import write_report
@@ -517,16 +517,35 @@ def _profiles() -> list[tuple[str, str]]:
 
 
 def _list_results(results_dir: Path) -> None:
+    from bench3dmm.experiments import shown_value
     from bench3dmm.results import load_results
 
     frame = load_results(results_dir)
     if frame.empty:
         typer.echo(f"no results in {results_dir}")
         return
-    shown = ["run_id", "profile", "dataset", "split", "model", "preset", "latent", "loss", "seed"]
-    table = _table(*shown, "mean (mm)", "median (mm)")
-    for row in frame.sort_values(shown[1:]).itertuples():
-        table.add_row(*(str(getattr(row, name)) for name in shown), f"{row.mean_mm:.3f}", f"{row.median_mm:.3f}")
+    rows = frame.to_dict("records")
+    runs = [Run(**{name: row[name] for name in Run.field_names()}) for row in rows]
+    order = sorted(range(len(runs)), key=lambda place: [shown_value(runs[place], name) for name in SORTED])
+    errors = _errors(frame)
+    _print_runs([runs[place] for place in order], ERRORS, [errors[place] for place in order])
+
+
+def _errors(frame: pd.DataFrame) -> list[list[str]]:
+    return [[f"{row.mean_mm:.3f}", f"{row.median_mm:.3f}"] for row in frame.itertuples()]
+
+
+def _print_runs(runs: Sequence[Run], header: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    """A row a run: every field in which the runs differ, then the cells; above them what the runs share."""
+    from bench3dmm.experiments import shown_value, varying_fields
+
+    varying = varying_fields(runs)
+    shared = [name for name in SORTED if name not in varying]
+    if shared:
+        typer.echo("each run: " + ", ".join(f"{name} {shown_value(runs[0], name)}" for name in shared))
+    table = _table("run_id", *varying, *header)
+    for run, row in zip(runs, cells, strict=True):
+        table.add_row(run.run_id, *(f"{shown_value(run, name)}" for name in varying), *row)
     _print(table)
 
 
