@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -79,6 +80,11 @@ _VERIFY_EXAMPLES = (
     "[bold]Examples[/bold]\n\n"
     "  bench3dmm verify                  about a minute on two cores\n\n"
     "  bench3dmm verify 3337e236e8e6     a run of `bench3dmm list results`"
+)
+_NOTEBOOKS_EXAMPLES = (
+    "[bold]Examples[/bold]\n\n"
+    "  bench3dmm notebooks --profile smoke --results-dir /tmp/results\n\n"
+    "  bench3dmm notebooks --only 01_datasets --only 04_split_comparison --bu3dfe bu3dfe"
 )
 _BENCH_EXAMPLES = (
     "[bold]Examples[/bold]\n\n"
@@ -423,18 +429,34 @@ def report(
         typer.echo(str(path))
 
 
-@app.command("notebooks")
+@app.command("notebooks", epilog=_NOTEBOOKS_EXAMPLES)
 def run_all_notebooks(
     profile: Annotated[str, typer.Option(help="smoke, quick or paper.")] = "quick",
     output_dir: Annotated[Path, typer.Option(help="Executed notebooks, web pages and figures.")] = Path("output"),
     results_dir: Annotated[Path, typer.Option(help="Where runs are stored and looked for.")] = Path("results"),
+    coma: Annotated[str | None, typer.Option(help="The dataset in COMA's place.")] = None,
+    bu3dfe: Annotated[str | None, typer.Option(help="The dataset in BU3DFE's place.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="How many: 0, 1, …")] = None,
+    jobs: Annotated[int | None, typer.Option(min=0, help="Trainings at once; 0: one a core, on a GPU one.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:INDEX.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="A notebook, such as 04_split_comparison; may be given several times.")
+    ] = None,
 ) -> None:
-    """Execute every notebook of a checkout through papermill; runs that are stored are not trained again."""
+    """Execute the notebooks of a checkout through papermill; runs that are stored are not trained again.
+
+    Datasets, seeds, jobs and device are passed on to the notebooks that have such a parameter; where they are not
+    given, each notebook's own defaults hold.
+    """
+    from bench3dmm.experiments import check_datasets
     from bench3dmm.notebooks import run_notebooks
 
     if profile not in PROFILES:
         raise UnknownNameError("profile", profile, PROFILES)
-    written = run_notebooks(profile, output_dir, results_dir)
+    check_datasets(*filter(None, (coma, bu3dfe)))
+    given = {"coma": coma, "bu3dfe": bu3dfe, "seeds": seeds, "jobs": jobs, "device": device}
+    options = {name: value for name, value in given.items() if value is not None}
+    written = run_notebooks(profile, output_dir, results_dir, only=only or (), options=options)
     typer.echo("\nDone. Look at")
     for path in written:
         typer.echo(f"  {path.with_suffix('.html')}   (a web page)")
@@ -566,6 +588,18 @@ def _print(table) -> None:
 
     # A pipe has no width of its own: do not cut what a script may read.
     Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+
+
+def _flow_help(application: typer.Typer) -> None:
+    """Take the source's line breaks out of the paragraphs of all commands' help, which typer would keep."""
+    for command in application.registered_commands:
+        text = command.help or inspect.getdoc(command.callback) or ""
+        command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+    for group in application.registered_groups:
+        _flow_help(group.typer_instance)
+
+
+_flow_help(app)
 
 
 def main() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
 
 import pytest
+import typer
 from conftest import sphere_dataset
 from synthetic_results import make_result
 
@@ -180,3 +182,17 @@ def test_listed_results_tell_every_run_apart(command, tmp_path):
     assert header[:3] == ["run_id", "latent", "epochs"]
     assert [(row[0], row[2]) for row in rows] == [(run.run_id, str(run.n_epochs)) for run in runs]
     assert "profile smoke" in out
+
+
+def commands_of(command):
+    """A click command and all below it."""
+    yield command
+    for below in getattr(command, "commands", {}).values():
+        yield from commands_of(below)
+
+
+def test_helps_paragraphs_flow():
+    """Line breaks are the terminal's, not the source's."""
+    for one in commands_of(typer.main.get_command(cli.app)):
+        broken = re.search(r"[^\n]\n[^\n].*", one.help or "")
+        assert one.help and not broken, f"{one.name}: {broken}"
