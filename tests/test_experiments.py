@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import sys
 
 import pytest
+import torch
 from conftest import sphere_dataset
 from synthetic_results import make_result
 
@@ -120,3 +122,8 @@ def test_force_trains_what_is_stored(spheres, tmp_path):
         assert document["provenance"]["device"] != "another machine"
         document["provenance"]["device"] = "another machine"
         path.write_text(json.dumps(document))
+
+
+def test_memory_is_not_asked_for_where_the_system_does_not_tell(monkeypatch):
+    monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
+    assert device.peak_memory_mb(torch.device("cpu")) == 0
