@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 from collections.abc import Iterator
@@ -69,14 +70,24 @@ def device_name(device: torch.device) -> str:
     return f"{model or platform.processor() or platform.machine()} ({torch.get_num_threads()} threads)"
 
 
+def usable_cores() -> int:
+    """Of this process, where the system tells (Linux); else of the machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def peak_memory_mb(device: torch.device) -> float:
-    """Peak memory so far: of the GPU's allocator, or of this process."""
-    import resource
+    """Peak memory so far: of the GPU's allocator, or of this process (0 on Windows, which does not tell)."""
     import sys
 
     import torch
 
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
+    try:
+        import resource
+    except ImportError:
+        return 0.0
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

@@ -5,16 +5,15 @@ from __future__ import annotations
 import concurrent.futures
 import itertools
 import multiprocessing
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench3dmm.errors import Bench3dmmError, TrainingError, UnknownNameError
-from bench3dmm.results import Result, result_path, to_frame
-from bench3dmm.run import Run, check_names, execute
+from bench3dmm.errors import Bench3dmmError, DataError, TrainingError, UnknownNameError
+from bench3dmm.results import Result, read_document, result_path, to_frame
+from bench3dmm.run import PROFILES, Run, check_names, execute
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +24,7 @@ LATENTS = (8, 16, 64, 256, 512)  # of Fig. 5
 COMA_LATENTS = (8, 16, 64)  # of Fig. 4
 WEIGHTED_LATENT = 512  # section 4.4.3
 CONVERGENCE_LATENTS = (16, 256)
+CONVERGENCE_TIMES = (1 / 6, 1 / 3, 2 / 3, 1, 2, 4)  # the profile's epochs
 SEEDS = (0, 1, 2)
 WEIGHTED_DECAY = 2.2e-6  # the usual 5e-5 times 0.044, the mean of equation 6's weights on mh-scan
 RELEASED_TEST_SHARE = 0.0764  # 136 of BU3DFE's 1,779 meshes
@@ -80,7 +80,15 @@ def _ledger(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
 def _convergence(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
     """How far a profile is from converged: error against epochs for two latent sizes, first seed."""
     common = {**common, "seed": common["seed"][:1]}
-    return grid(dataset=bu3dfe, latent=CONVERGENCE_LATENTS, epochs=[5, 10, 20, 0, 60, 120], **common)
+    epochs = _convergence_epochs(common["profile"])
+    return grid(dataset=bu3dfe, latent=CONVERGENCE_LATENTS, epochs=epochs, **common)
+
+
+def _convergence_epochs(profile: str) -> list[int]:
+    """Each length once; the profile's own stays 0, so that its run is the one the other experiments have."""
+    own = PROFILES[profile].epochs
+    lengths = [max(1, round(own * times)) for times in CONVERGENCE_TIMES]
+    return [0 if length == own else length for length in dict.fromkeys(lengths)]
 
 
 EXPERIMENTS: dict[str, Callable[..., list[Run]]] = {
@@ -112,13 +120,69 @@ def experiment(
         coma, bu3dfe: the datasets that take the places of COMA and BU3DFE.
 
     Raises:
-        UnknownNameError: with the nearest known experiment.
+        UnknownNameError: with the nearest known experiment or profile.
     """
     if name not in experiment_names():
         raise UnknownNameError("experiment", name, experiment_names())
+    if profile not in PROFILES:
+        raise UnknownNameError("profile", profile, PROFILES)
     parts = PAPER if name == "paper" else (name,)
     chosen = [run for part in parts for run in EXPERIMENTS[part](coma, bu3dfe, profile=profile, seed=list(seeds))]
     return list(dict.fromkeys(chosen))
+
+
+def check_datasets(*names: str) -> None:
+    """Refuse misspelt datasets and variants, without loading anything.
+
+    Those of the paper are known even where they are not imported: results on them may come from elsewhere.
+
+    Raises:
+        UnknownNameError: with the nearest known name.
+    """
+    from bench3dmm.data import LICENSED, dataset_names, recipe_sha256
+    from bench3dmm.data.makehuman import SETS
+
+    known = [*dataset_names(), *LICENSED]
+    for name in names:
+        if name not in known and name.partition("@")[0] not in SETS:
+            raise UnknownNameError("dataset", name, known)
+        if name not in LICENSED:
+            recipe_sha256(name)  # knows the variants
+
+
+# --- what is stored, and what tells runs apart --------------------------------------------------------------------
+
+
+def stored_state(run: Run, results_dir: str | Path = "results") -> str:
+    """``missing``, ``stored``, or ``stale``: measured on another version of its dataset than today's.
+
+    A result whose dataset is not here to compare with counts as stored.
+
+    Raises:
+        DataError: the stored file is broken.
+    """
+    from bench3dmm.data import recipe_sha256
+
+    path = result_path(run, results_dir)
+    if not path.exists():
+        return "missing"
+    made_from = read_document(path)["provenance"]["dataset_recipe_sha256"]
+    try:
+        today = recipe_sha256(run.dataset)
+    except DataError:
+        today = None
+    return "stored" if today in (None, made_from) else "stale"
+
+
+def shown_value(run: Run, field: str) -> object:
+    """A field as tables show it: how many epochs, not that they are the profile's."""
+    return run.n_epochs if field == "epochs" else getattr(run, field)
+
+
+def varying_fields(runs: Iterable[Run]) -> list[str]:
+    """The fields in which runs differ, in the order of `Run`'s."""
+    runs = list(runs)
+    return [name for name in Run.field_names() if len({shown_value(run, name) for run in runs}) > 1]
 
 
 # --- sweeps -----------------------------------------------------------------------------------------------------
@@ -138,6 +202,7 @@ def sweep(
 
     Args:
         runs: repeated ones are executed once.
+        force: train those that are stored again.
         jobs: trainings at once, each in a process with its share of the cores; 0: one a core, on a GPU one.
         datasets: meshes by name, instead of `load_dataset`'s; only with one job.
 
@@ -151,7 +216,7 @@ def sweep(
     for run in runs:
         check_names(run)
     missing = [run for run in runs if force or not result_path(run, results_dir).exists()]
-    jobs = min(jobs if jobs > 0 else _default_jobs(device), len(missing))
+    jobs = min(jobs if jobs > 0 else _default_jobs(device), len(missing)) if missing else 0
     failures: dict[Run, str] = {}
     if progress:
         at_once = f"; {jobs} trainings at once" if jobs > 1 and not datasets else ""
@@ -178,9 +243,9 @@ def sweep(
 
 
 def _default_jobs(device: str) -> int:
-    from bench3dmm.device import resolve_device
+    from bench3dmm.device import resolve_device, usable_cores
 
-    return 1 if resolve_device(device).type == "cuda" else len(os.sched_getaffinity(0))
+    return 1 if resolve_device(device).type == "cuda" else usable_cores()
 
 
 def _train_at_once(
@@ -194,11 +259,12 @@ def _train_at_once(
 ) -> dict[Run, str]:
     """Train in processes that end with the sweep; returns why runs failed."""
     from bench3dmm.data import load_dataset
+    from bench3dmm.device import usable_cores
 
     for name in dict.fromkeys(run.dataset for run in missing):
         load_dataset(name, progress=progress)  # generated once, not by every process
     failures: dict[Run, str] = {}
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, usable_cores() // jobs)
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(jobs, context, _use_threads, (threads,)) as pool:
         started = {pool.submit(_train_one, run, str(results_dir), device, force): run for run in missing}
@@ -236,5 +302,4 @@ def _train_one(run: Run, results_dir: str, device: str, force: bool) -> str:
 
 def _differences(run: Run, runs: Sequence[Run]) -> str:
     """The fields in which the runs of a sweep differ."""
-    varying = [name for name in Run.field_names() if len({getattr(r, name) for r in runs}) > 1]
-    return ", ".join(f"{name}={getattr(run, name)}" for name in varying) or run.dataset
+    return ", ".join(f"{name}={shown_value(run, name)}" for name in varying_fields(runs)) or run.dataset

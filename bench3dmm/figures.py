@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bench3dmm.data.paper_counts import TABLE1, TABLE2
+from bench3dmm.data.paper_counts import TABLE1, TABLE1_PERCENT, TABLE2, TABLE2_PERCENT
 from bench3dmm.errors import Bench3dmmError, DataError
 from bench3dmm.render import (
     ERROR_MAP,
@@ -45,6 +45,9 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F
 
 FIXED_POSITIONS = "test meshes at fixed positions of the split"
 """How the meshes of heatmap figures are chosen: not by their error."""
+
+PAPER_TABLES = {"Table 1": (TABLE1, TABLE1_PERCENT), "Table 2": (TABLE2, TABLE2_PERCENT)}
+"""Counts and printed percentages."""
 
 INK, SOFT = "#222222", "#6b6b6b"
 DPI = 200
@@ -95,25 +98,35 @@ def save_figure(figure: Figure, folder: str | Path, name: str) -> tuple[Path, Pa
     return paths
 
 
-def expression_table(dataset: Dataset) -> pd.DataFrame:
+def expression_table(dataset: Dataset, paper_required: bool = True) -> pd.DataFrame:
     """Meshes per expression beside the paper's count: Table 1 for COMA's expressions, Table 2 for BU3DFE's.
+
+    Args:
+        paper_required: whether to refuse expressions that are those of neither table; else they are counted alone.
 
     Returns:
         One row an expression in the paper's order and a last row ``total``; columns ``meshes``, ``percent``,
-        ``paper`` and ``paper percent``. ``attrs["table"]`` names the paper's table.
+        ``paper`` and ``paper percent``, the latter as printed. ``attrs["table"]`` names the paper's table.
 
     Raises:
         DataError: the dataset's expressions are those of neither table.
     """
+    table, order = _paper_table(dataset)
+    if paper_required and not table:
+        unknown = [name for name in order if name not in (*TABLE1, *TABLE2)] or order
+        raise DataError(
+            f"{dataset.name}: expressions of neither Table 1 nor Table 2 of the paper: {', '.join(unknown)}"
+        )
     counts = dataset.samples["expression"].value_counts()
-    table, paper = _paper_table(dataset)
     frame = pd.DataFrame(
-        {"meshes": [int(counts.get(name, 0)) for name in paper], "paper": list(paper.values())},
-        index=pd.Index(paper, name="expression"),
+        {"meshes": [int(counts.get(name, 0)) for name in order]}, index=pd.Index(order, name="expression")
     )
     frame.loc["total"] = frame.sum()
-    frame.insert(1, "percent", (100 * frame["meshes"] / frame["meshes"]["total"]).round(2))
-    frame["paper percent"] = (100 * frame["paper"] / frame["paper"]["total"]).round(2)
+    frame["percent"] = (100 * frame["meshes"] / frame["meshes"]["total"]).round(2)
+    if table:
+        paper, printed = PAPER_TABLES[table]
+        frame["paper"] = pd.Series({**paper, "total": sum(paper.values())})
+        frame["paper percent"] = pd.Series({**printed, "total": 100.0})
     frame.attrs["table"] = table
     return frame
 
@@ -330,26 +343,6 @@ def cumulative_axes(axes: Axes, limit: float) -> None:
     axes.grid(True)
 
 
-def training_figure(result: Result) -> Figure:
-    """The loss of each epoch of a run."""
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter
-
-    loss = np.asarray(result.arrays["loss"])
-    if not len(loss):
-        raise Bench3dmmError(f"{result.run.model} has no epochs to show: it was fitted in closed form")
-    with style():
-        figure = Figure(figsize=(5.6, 3.2))
-        axes = figure.add_axes((0.13, 0.22, 0.84, 0.72))
-        axes.plot(np.arange(1, len(loss) + 1), loss, color=PALETTE[0], marker="o" if len(loss) < 10 else None)
-        axes.set(xlabel="epoch", ylabel="training loss, normalised", yscale="log")
-        for axis_formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-            axis_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.grid(True, which="both")
-        add_footer(figure, run_line(result))
-    return figure
-
-
 def run_line(*results: Result) -> str:
     """What the runs share and where they differ: datasets, splits, profiles, seeds."""
 
@@ -380,13 +373,13 @@ def _strokes(count: int) -> tuple[list[str], list[str]]:
     return colours, [dashes[index // len(PALETTE) % len(dashes)] for index in range(count)]
 
 
-def _paper_table(dataset: Dataset) -> tuple[str, dict[str, int]]:
+def _paper_table(dataset: Dataset) -> tuple[str, list[str]]:
+    """The paper's table that has a dataset's expressions, with all of its own; none, with the dataset's, sorted."""
     found = set(dataset.samples["expression"])
-    for table, paper in (("Table 1", TABLE1), ("Table 2", TABLE2)):
+    for table, (paper, _) in PAPER_TABLES.items():
         if found <= set(paper):
-            return table, paper
-    both = sorted(found - set(TABLE1) - set(TABLE2)) or sorted(found)
-    raise DataError(f"{dataset.name}: expressions of neither Table 1 nor Table 2 of the paper: {', '.join(both)}")
+            return table, list(paper)
+    return "", sorted(found)
 
 
 def dataset_line(dataset: Dataset) -> str:

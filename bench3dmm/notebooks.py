@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -78,33 +79,69 @@ def run_notebooks(
     results_dir: str | Path = "results",
     *,
     folder: str | Path = FOLDER,
+    only: Sequence[str] = (),
+    options: Mapping[str, object] | None = None,
     progress: bool = True,
 ) -> list[Path]:
     """Execute every notebook of `folder` at a profile, each also as a web page, figures into ``figures/``.
 
     A run that `results_dir` already holds is loaded, not trained again.
 
+    Args:
+        only: names of notebooks; none: all of them.
+        options: further parameters, for those notebooks that have them.
+        progress: say on stderr which notebook runs and how long it took, besides what its cells print.
+
     Returns:
         The executed notebooks.
 
     Raises:
+        UnknownNameError: no notebook of a name in `only`, or none that runs has a parameter of `options`.
         NotebookError: there are none, or a cell failed.
     """
-    notebooks = sorted(Path(folder).glob("[0-9]*.ipynb"))
-    if not notebooks:
-        raise NotebookError(f"no notebooks in {folder}: run this from a checkout of the project")
+    notebooks = _chosen(sorted(Path(folder).glob("[0-9]*.ipynb")), folder, only)
     output_dir = Path(output_dir).resolve()
+    further = _for_each(notebooks, options or {})
     parameters = {
         "profile": profile,
         "results_dir": str(Path(results_dir).resolve()),
         "figures_dir": str(output_dir / "figures"),
     }
     written = []
-    for notebook in notebooks:
-        output = run_notebook(notebook, output_dir / notebook.name, parameters, progress=progress)
+    for number, (notebook, more) in enumerate(zip(notebooks, further, strict=True), 1):
+        label = f"[{number}/{len(notebooks)}] {notebook.stem}"
+        if progress:
+            print(f"{label} …", file=sys.stderr, flush=True)
+        started = time.perf_counter()
+        output = run_notebook(notebook, output_dir / notebook.name, {**parameters, **more}, progress=progress)
         write_text(output.with_suffix(".html"), web_page(output))
+        if progress:
+            print(f"{label}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
         written.append(output)
     return written
+
+
+def _chosen(notebooks: Sequence[Path], folder: str | Path, only: Sequence[str]) -> list[Path]:
+    if not notebooks:
+        raise NotebookError(f"no notebooks in {folder}: run this from a checkout of the project")
+    names = [name.removesuffix(".ipynb") for name in only]
+    known = [notebook.stem for notebook in notebooks]
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("notebook", name, known)
+    return [notebook for notebook in notebooks if not names or notebook.stem in names]
+
+
+def _for_each(notebooks: Sequence[Path], options: Mapping[str, object]) -> list[dict[str, object]]:
+    """The options that each notebook has as parameters. One that none has would be lost without a word."""
+    if not options:
+        return [{} for _ in notebooks]
+    papermill, _ = _import_papermill()
+    known = [papermill.inspect_notebook(str(notebook)) for notebook in notebooks]
+    for name in options:
+        if not any(name in parameters for parameters in known):
+            raise UnknownNameError("parameter of these notebooks", name, set().union(*known))
+    return [{name: options[name] for name in options if name in parameters} for parameters in known]
 
 
 def web_page(notebook: str | Path) -> str:

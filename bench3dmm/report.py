@@ -12,19 +12,19 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench3dmm.artefacts import ARTEFACTS, Artefact, Material, Setup, claims_figure, stored_results
 from bench3dmm.artefacts.published import PRINTED, published_numbers
 from bench3dmm.claims import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, Verdict, evaluate_claims
 from bench3dmm.errors import Bench3dmmError, DataError
-from bench3dmm.experiments import FIGURES, PAPER
+from bench3dmm.experiments import FIGURES, PAPER, check_datasets, shown_value, varying_fields
 from bench3dmm.figures import DPI, style
 from bench3dmm.ledger import ledger_block
 from bench3dmm.page import Badge, Block, Cell, Facts, Heading, Notice, Picture, Table, Text, html_page, markdown_page
-from bench3dmm.run import PROFILES
+from bench3dmm.run import PROFILES, Run
 from bench3dmm.statements import UNTESTED
-from bench3dmm.storage import write_atomically, write_text
+from bench3dmm.storage import write_atomically, write_json, write_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,17 +76,17 @@ def write_report(
     setup: Setup | None = None,
     results_dir: str | Path = DEFAULT_RESULTS,
     output: str | Path = "report.html",
-) -> tuple[Path, Path]:
+) -> tuple[Path, Path, Path]:
     """Write the report of what is stored.
 
     Args:
         setup: which runs it is about.
         results_dir: where they are stored.
         output: the HTML page, which holds its pictures. Beside it comes the same as Markdown, ``report.md``, with its
-            pictures in ``report_files``.
+            pictures in ``report_files``, and for programs ``report.json``: what was measured, and the verdicts.
 
     Returns:
-        The HTML and the Markdown file.
+        The HTML, the Markdown and the JSON file.
 
     Raises:
         UnknownNameError: for a dataset or profile that does not exist.
@@ -102,7 +102,23 @@ def write_report(
     _write_pictures([block for block in blocks if isinstance(block, Picture)], folder)
     write_text(markdown, markdown_page(evidence.title, blocks, folder.name))
     write_text(page, html_page(evidence.title, blocks))
-    return page, markdown
+    numbers = page.with_suffix(".json")
+    write_json(numbers, _numbers(evidence))
+    return page, markdown, numbers
+
+
+def _numbers(evidence: _Evidence) -> dict[str, Any]:
+    """The verdicts and what they are about; no verdicts where ``unjudged`` says why."""
+    setup = evidence.setup
+    verdicts = evidence.verdicts
+    return {
+        "profile": setup.profile,
+        "datasets": {"coma": setup.coma, "bu3dfe": setup.bu3dfe},
+        "seeds": list(setup.seeds),
+        "runs": [result.run.run_id for result in evidence.everything],
+        "verdicts": None if verdicts is None else [verdict.as_dict() for verdict in verdicts],
+        "unjudged": evidence.unjudged,
+    }
 
 
 def _write_pictures(pictures: Sequence[Picture], folder: Path) -> None:
@@ -117,7 +133,7 @@ def _write_pictures(pictures: Sequence[Picture], folder: Path) -> None:
 
 
 def _gather(setup: Setup, results_dir: Path) -> _Evidence:
-    _check_names(setup)
+    check_datasets(setup.coma, setup.bu3dfe)
     runs = setup.runs(*FIGURES)
     results = stored_results(runs, results_dir)
     if not results:
@@ -126,32 +142,22 @@ def _gather(setup: Setup, results_dir: Path) -> _Evidence:
             f"none of the {len(runs)} runs of profile {setup.profile} on {setup.coma} and {setup.bu3dfe} is stored in "
             f"{results_dir}; {command} trains them"
         )
-    others = [run for run in setup.runs(*PAPER) if run not in set(runs)]
-    evidence = _Evidence(setup, results_dir, results, stored_results(others, results_dir))
+    evidence = _Evidence(setup, results_dir, results, stored_results(_beside(setup), results_dir))
     _load_datasets(evidence)
     _judge(evidence)
     return evidence
+
+
+def _beside(setup: Setup) -> list[Run]:
+    """The runs of the paper's experiments that its own figures do not show."""
+    shown = set(setup.runs(*FIGURES))
+    return [run for run in setup.runs(*PAPER) if run not in shown]
 
 
 def _with_folder(text: str, results_dir: Path) -> str:
     """A text whose sweep commands also name the results folder, where it is not the default one."""
     folder = "" if results_dir == Path(DEFAULT_RESULTS) else f" --results-dir {results_dir}"
     return re.sub(r"`(bench3dmm sweep [^`]+)`", lambda found: f"`{found[1]}{folder}`", text)
-
-
-def _check_names(setup: Setup) -> None:
-    """Misspelt names, before anything is loaded or drawn."""
-    from bench3dmm.data import LICENSED, dataset_names, recipe_sha256
-    from bench3dmm.errors import UnknownNameError
-
-    if setup.profile not in PROFILES:
-        raise UnknownNameError("profile", setup.profile, PROFILES)
-    known = [*dataset_names(), *LICENSED]
-    for name in (setup.coma, setup.bu3dfe):
-        if name.partition("@")[0] not in known:
-            raise UnknownNameError("dataset", name, known)
-        if name not in LICENSED:  # whose results may come from elsewhere
-            recipe_sha256(name)  # knows the variants
 
 
 def _load_datasets(evidence: _Evidence) -> None:
@@ -231,13 +237,14 @@ def _facts(evidence: _Evidence) -> list[tuple[str, Cell]]:
         for count, what in ((profile.max_train, "training"), (profile.max_test, "test"))
     ]
     sets = dict.fromkeys(_describe(name, evidence.datasets) for name in (setup.coma, setup.bu3dfe))
-    devices = dict.fromkeys(str(result.provenance["device"]) for result in evidence.results)
+    devices = dict.fromkeys(str(result.provenance["device"]) for result in evidence.everything)
     return [
         ("Datasets", "; ".join(sets)),
         ("Profile", f"{setup.profile}: {profile.epochs} epochs, {', '.join(most)}"),
         ("Seeds", ", ".join(map(str, setup.seeds))),
         ("Devices", "; ".join(sorted(devices))),
-        ("Runs", f"{len(evidence.results)} of {len(setup.runs(*FIGURES))} stored"),
+        ("Runs of the figures", f"{len(evidence.results)} of {len(setup.runs(*FIGURES))} stored"),
+        ("Runs beside them", f"{len(evidence.beside)} of {len(_beside(setup))} stored (ledger, convergence)"),
         ("Claims", _verdict_counts(evidence) if evidence.verdicts else "not judged, see below"),
     ]
 
@@ -365,8 +372,8 @@ def _provenance(evidence: _Evidence) -> Iterator[Block]:
         "Every run stores the hashes of its data, split and hierarchy, the commit and versions it was measured with, "
         "and where. Times are those of trainings that may have shared the machine."
     )
-    yield _origins(evidence.results)
-    yield _runs(evidence.results)
+    yield _origins(evidence.everything)
+    yield _runs(evidence.everything)
 
 
 def _origins(results: Sequence[Result]) -> Table:
@@ -418,11 +425,15 @@ def _minutes(result: Result) -> float:
 
 
 def _runs(results: Sequence[Result]) -> Table:
+    """One row a run, with every field in which runs differ."""
+    always = ("dataset", "split", "loss", "latent", "seed")
+    varying = varying_fields(result.run for result in results)
+    fields = [*always, *(name for name in varying if name not in always)]
     rows = []
     for result in results:
-        run = result.run
-        fields = (run.run_id, run.dataset, run.split, run.loss, str(run.latent), str(run.seed))
+        values = (f"{shown_value(result.run, name)}" for name in fields)
         mean, median = (f"{result.metrics[name]:.3f}" for name in ("mean_mm", "median_mm"))
-        rows.append([*fields, mean, median, f"{result.provenance.get('parameters', 0):,}", f"{_minutes(result):.1f}"])
-    header = ["run", "dataset", "split", "loss", "d", "seed", "mean mm", "median mm", "parameters", "minutes"]
-    return Table(header, rows, "Every run")
+        costs = (f"{result.provenance.get('parameters', 0):,}", f"{_minutes(result):.1f}")
+        rows.append([result.run.run_id, *values, mean, median, *costs])
+    named = ["d" if name == "latent" else name.replace("_", " ") for name in fields]
+    return Table(["run", *named, "mean mm", "median mm", "parameters", "minutes"], rows, "Every run")

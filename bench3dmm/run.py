@@ -158,6 +158,10 @@ def _coerce(name: str, kind: str, value: Any) -> Any:
     raise Bench3dmmError(f"{name} must be {wanted}, got {value!r}")
 
 
+QUICKSTART = Run("mh-scan", latent=16, profile="quick")
+"""What notebooks/00_quickstart.ipynb trains, and ``bench3dmm verify`` where no run is named."""
+
+
 def check_names(run: Run) -> None:
     """Raises UnknownNameError for a split, model, preset or loss that does not exist."""
     from bench3dmm.data.splits import check_split

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,23 +11,33 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench3dmm.errors import DataError, UnknownNameError
-from bench3dmm.results import Result, load_result, result_path
+from bench3dmm.results import Result, load_result, read_document, result_path
 from bench3dmm.run import Run, execute
 
 if TYPE_CHECKING:
     from bench3dmm.data.dataset import Dataset
 
 TOLERANCE = 0.03
-"""Relative. Seeds of one configuration differ by 1 to 2 % (profile quick), and rounding that differs between machines
-ends, after thousands of steps, in networks that differ as if by seed. The same machine and versions give equal bits."""
+"""Relative, of the stored mean error: agreement that needs no seeds to compare with."""
+LEAST_SEEDS = 3
+BEYOND_SEEDS = 0.5
+"""Of the seeds' range, on either side of it. Rounding that differs between machines ends, after thousands of steps, in
+networks that differ as if by seed, and a new seed often lies outside the range of three."""
+EQUAL_BITS, AGREES, DIFFERS = "equal bits", "agrees", "differs"
+MEASURED_ON = ("dataset_recipe_sha256", "split_sha256", "hierarchy_sha256")
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """A stored result beside the same run trained again."""
+    """A stored result beside the same run trained again.
+
+    Attributes:
+        seeds: mean errors in mm of all stored seeds of the run's configuration, its own among them.
+    """
 
     stored: Result
     again: Result
+    seeds: tuple[float, ...] = ()
 
     @property
     def difference(self) -> float:
@@ -42,17 +53,41 @@ class Comparison:
         """Whether the error of every test mesh has the same bits."""
         return np.array_equal(self.stored.arrays["sample_error"], self.again.arrays["sample_error"])
 
-    def agrees(self, tolerance: float = TOLERANCE) -> bool:
-        return abs(self.relative) <= tolerance
+    def allowed(self, tolerance: float | None = None) -> tuple[float, float]:
+        """The mean errors in mm that agree.
+
+        Those within the range of the stored seeds, widened by `BEYOND_SEEDS` of it, and, as three seeds may lie close
+        by chance, those within `TOLERANCE` of the stored one. With fewer seeds only the latter; a tolerance that is
+        given replaces both.
+        """
+        stored = self.stored.metrics["mean_mm"]
+        relative = TOLERANCE if tolerance is None else tolerance
+        low, high = stored * (1 - relative), stored * (1 + relative)
+        if tolerance is not None or len(self.seeds) < LEAST_SEEDS:
+            return low, high
+        margin = BEYOND_SEEDS * (max(self.seeds) - min(self.seeds))
+        return min(low, min(self.seeds) - margin), max(high, max(self.seeds) + margin)
+
+    def outcome(self, tolerance: float | None = None) -> str:
+        """``equal bits``, ``agrees`` or ``differs``; see `allowed`."""
+        if self.identical:
+            return EQUAL_BITS
+        low, high = self.allowed(tolerance)
+        return AGREES if low <= self.again.metrics["mean_mm"] <= high else DIFFERS
 
 
 def stored_run(run_id: str, results_dir: str | Path = "results") -> Run:
     """The run that is stored under an id.
 
     Raises:
+        DataError: there are no results at all.
         UnknownNameError: no such result, with the nearest id.
     """
     paths = {path.stem: path for path in sorted(Path(results_dir).glob("*/*.json"))}
+    if not paths:
+        raise DataError(
+            f"{results_dir} holds no results: name the folder that does with --results-dir, or train with bench3dmm run"
+        )
     if run_id not in paths:
         raise UnknownNameError(f"result in {results_dir}", run_id, paths)
     return load_result(paths[run_id]).run
@@ -77,7 +112,17 @@ def verify(
         raise DataError(f"{again_dir} holds the stored results; train again into another folder")
     stored = load_result(path)
     again = execute(run, again_dir, device, True, progress, dataset=(datasets or {}).get(run.dataset))
-    for name in ("dataset_recipe_sha256", "split_sha256", "hierarchy_sha256"):
+    for name in MEASURED_ON:
         if stored.provenance[name] != again.provenance[name]:
             raise DataError(f"{path}: its {name} is not today's: it was measured on other data; run it with --force")
-    return Comparison(stored, again)
+    return Comparison(stored, again, tuple(_stored_seeds(stored, results_dir)))
+
+
+def _stored_seeds(result: Result, results_dir: str | Path) -> Iterator[float]:
+    """Mean errors of the stored runs that differ from a result's in nothing but the seed, on the same data."""
+    for path in sorted(result_path(result.run, results_dir).parent.glob("*.json")):
+        document = read_document(path)
+        run = Run.from_dict(document["run"])
+        same_data = all(document["provenance"].get(name) == result.provenance[name] for name in MEASURED_ON)
+        if same_data and dataclasses.replace(run, seed=result.run.seed) == result.run:
+            yield document["metrics"]["mean_mm"]

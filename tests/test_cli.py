@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
 
 import pytest
+import typer
 from conftest import sphere_dataset
+from synthetic_results import make_result
 
-from bench3dmm import cli, data
+from bench3dmm import cli, data, experiments
+from bench3dmm.experiments import experiment
+from bench3dmm.results import save_result
 
 
 @pytest.fixture
@@ -73,6 +78,9 @@ def test_run_stores_a_result_and_names_it(command, tmp_path):
         (["list", "result"], "results"),
         (["data", "info", "spere"], "sphere"),
         (["train"], "train"),
+        (["sweep", "splits", "--coma", "typo", "--dry-run"], "unknown dataset 'typo'"),
+        (["sweep", "splits", "--bu3dfe", "mh-scan@cleen", "--dry-run"], "mh-scan"),
+        (["sweep", "splits", "--profile", "smok", "--dry-run"], "smoke"),
     ],
 )
 def test_wrong_usage_exits_with_2(command, tmp_path, monkeypatch, arguments, says):
@@ -119,3 +127,72 @@ def test_data_info(command):
     assert code == 0
     assert "48 registered meshes of 6 subjects" in out
     assert "happy" in out
+
+
+def table_of(out):
+    """Header and rows of a table on stdout."""
+    lines = [line for line in out.splitlines() if line.strip() and not line.startswith("each run:")]
+    header, *rows = [line.split() for line in lines]
+    return header, rows
+
+
+@pytest.mark.parametrize("name", ["convergence", "ledger"])
+def test_a_dry_run_tells_every_run_apart(command, tmp_path, name):
+    code, out, err = command("sweep", name, "--dry-run", "--results-dir", tmp_path)
+    assert code == 0, err
+    _, rows = table_of(out)
+    runs = experiment(name)
+    assert [row[0] for row in rows] == [run.run_id for run in runs]
+    assert len({tuple(row[1:]) for row in rows}) == len(runs)
+    assert "dataset mh-scan" in out and {row[-1] for row in rows} == {"missing"}
+
+
+def test_a_dry_run_shows_what_was_measured_on_other_data(command, tmp_path):
+    fresh, stale, _ = experiment("datasets", profile="smoke")[:3]
+    for run, recipe in ((fresh, data.recipe_sha256(fresh.dataset)), (stale, "of another version")):
+        result = make_result(run, sphere_dataset(run.dataset), 1.0)
+        result.provenance["dataset_recipe_sha256"] = recipe
+        save_result(result, tmp_path)
+    _, out, _ = command("sweep", "datasets", "--profile", "smoke", "--dry-run", "--results-dir", tmp_path)
+    assert [row[-1] for row in table_of(out)[1]][:3] == ["stored", "stale", "missing"]
+
+
+def test_a_sweep_of_stale_results_says_force_and_takes_it(command, tmp_path, monkeypatch, spheres):
+    monkeypatch.setattr(experiments, "LATENTS", (4,))
+    arguments = ["sweep", "splits", "--bu3dfe", "sphere", "--profile", "smoke", "--seeds", 1, "--jobs", 1, "--quiet"]
+    arguments += ["--results-dir", tmp_path, "--device", "cpu"]
+    assert command(*arguments)[0] == 0
+    for path in tmp_path.rglob("*.json"):
+        document = json.loads(path.read_text())
+        document["provenance"]["dataset_recipe_sha256"] = "of another version"
+        path.write_text(json.dumps(document))
+    code, _, err = command(*arguments)
+    assert code == 1 and "--force" in err
+    code, out, err = command(*arguments, "--force")
+    assert code == 0, err
+    assert [row[1] for row in table_of(out)[1]] == ["percentage", "identity"]
+
+
+def test_listed_results_tell_every_run_apart(command, tmp_path):
+    runs = experiment("convergence", profile="smoke")
+    for run in reversed(runs):
+        save_result(make_result(run, sphere_dataset(run.dataset), 1.0), tmp_path)
+    _, out, _ = command("list", "results", "--results-dir", tmp_path)
+    header, rows = table_of(out)
+    assert header[:3] == ["run_id", "latent", "epochs"]
+    assert [(row[0], row[2]) for row in rows] == [(run.run_id, str(run.n_epochs)) for run in runs]
+    assert "profile smoke" in out
+
+
+def commands_of(command):
+    """A click command and all below it."""
+    yield command
+    for below in getattr(command, "commands", {}).values():
+        yield from commands_of(below)
+
+
+def test_helps_paragraphs_flow():
+    """Line breaks are the terminal's, not the source's."""
+    for one in commands_of(typer.main.get_command(cli.app)):
+        broken = re.search(r"[^\n]\n[^\n].*", one.help or "")
+        assert one.help and not broken, f"{one.name}: {broken}"

@@ -12,7 +12,7 @@ from synthetic_head import synthetic_head
 
 from bench3dmm import figures, render
 from bench3dmm.data.dataset import Dataset
-from bench3dmm.data.paper_counts import TABLE1, TABLE2
+from bench3dmm.data.paper_counts import TABLE1, TABLE1_PERCENT, TABLE2, TABLE2_PERCENT
 from bench3dmm.errors import Bench3dmmError, DataError
 from bench3dmm.mesh.template import Template
 
@@ -100,6 +100,18 @@ def test_expression_table_of_the_papers_own_counts(template, table, name, percen
     assert list(frame.index[:-1]) == list(table)
 
 
+def test_the_papers_percentages_are_those_it_prints(template):
+    """Those of Table 1 are cut off, not rounded, and stand here as in its text."""
+    sequences = make_dataset(template, [("S01", expression, 1.0, 0) for expression in TABLE1])
+    shown = figures.expression_table(sequences)["paper percent"]
+    assert shown["bareteeth"] == 9.50 and shown["mouth_down"] == 11.54 and shown["mouth_up"] == 10.51
+    assert dict(shown[:-1]) == TABLE1_PERCENT
+    for counts, printed, most in ((TABLE1, TABLE1_PERCENT, 0.01), (TABLE2, TABLE2_PERCENT, 0.005)):
+        assert list(printed) == list(counts)
+        for name, count in counts.items():
+            assert abs(printed[name] - 100 * count / sum(counts.values())) <= most + 1e-9, name
+
+
 def test_expression_table_counts_what_is_there(scans):
     frame = figures.expression_table(scans)
     assert frame.attrs["table"] == "Table 2"
@@ -110,6 +122,15 @@ def test_expression_table_counts_what_is_there(scans):
 def test_expressions_of_no_table_are_refused(template):
     with pytest.raises(DataError, match="grumpy"):
         figures.expression_table(make_dataset(template, [("S01", "grumpy", 1.0, 0)]))
+
+
+def test_expressions_of_no_table_are_counted_where_the_paper_is_not_required(template):
+    rows = [("S01", name, level, 0) for name in ("grumpy", "asleep", "grumpy") for level in (0.5, 1.0)]
+    own = make_dataset(template, rows, "mine")
+    frame = figures.expression_table(own, paper_required=False)
+    assert frame["meshes"].to_dict() == {"asleep": 2, "grumpy": 4, "total": 6}
+    assert list(frame.columns) == ["meshes", "percent"]
+    assert list(figures.contact_sheet_samples(own).columns) == ["neutral", "asleep", "grumpy"]
 
 
 def test_contact_sheet_takes_each_expression_at_its_strongest(scans):
@@ -179,15 +200,6 @@ def test_many_curves_stay_distinct():
     assert len(strokes) == 20
 
 
-def test_training_figure_shows_every_epoch(scans):
-    figure = figures.training_figure(fake_result(scans))
-    assert list(figure.axes[0].lines[0].get_xdata()) == [1, 2, 3]
-    closed_form = fake_result(scans, model="pca")
-    closed_form.arrays["loss"] = np.array([])
-    with pytest.raises(Bench3dmmError, match="pca has no epochs"):
-        figures.training_figure(closed_form)
-
-
 def test_error_table_is_sorted_and_rounded(scans):
     results = [fake_result(scans), fake_result(scans, model="pca")]
     for result, mean in zip(results, (1.23456, 0.9), strict=True):
@@ -226,9 +238,9 @@ def test_spiral_figure_draws_the_models_own_ordering(template):
 
 
 def test_saved_figures_are_the_same_bytes_each_time(scans, tmp_path):
-    first = figures.save_figure(figures.training_figure(fake_result(scans)), tmp_path / "a", "loss")
-    second = figures.save_figure(figures.training_figure(fake_result(scans)), tmp_path / "b", "loss")
+    first = figures.save_figure(figures.error_cdf_figure([fake_result(scans)]), tmp_path / "a", "cdf")
+    second = figures.save_figure(figures.error_cdf_figure([fake_result(scans)]), tmp_path / "b", "cdf")
     assert [path.suffix for path in first] == [".png", ".pdf"]
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes()
-    assert matplotlib.image.imread(first[0]).shape[:2] == (640, 1120)
+    assert matplotlib.image.imread(first[0]).shape[:2] == (760, 1120)

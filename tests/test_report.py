@@ -15,6 +15,7 @@ from bench3dmm import cli, data, report
 from bench3dmm.artefacts import ARTEFACTS, Setup
 from bench3dmm.claims import CLAIMS, UNTESTED
 from bench3dmm.errors import Bench3dmmError, DataError, UnknownNameError
+from bench3dmm.experiments import shown_value
 from bench3dmm.page import (
     Badge,
     Facts,
@@ -163,7 +164,7 @@ def written(stored, tmp_path_factory):
 
 
 def test_report_has_everything_that_is_stored(written):
-    page, markdown = written
+    page, markdown, _ = written
     checker = check(page.read_text())
     assert checker.tags.count("img") == 3  # the claims, figures 4 and 8
     for name in QUICK_TO_DRAW:
@@ -184,36 +185,63 @@ def test_report_has_everything_that_is_stored(written):
     assert pictures == [f"all_files/{name}.png" for name in ("claims", "figure4", "figure8")]
     assert all((page.parent / picture).read_bytes().startswith(b"\x89PNG") for picture in pictures)
     assert sorted(path.name for path in page.parent.rglob("*")) == [
-        *("all.html", "all.md", "all_files", "claims.png", "figure4.png", "figure8.png"),
+        *("all.html", "all.json", "all.md", "all_files", "claims.png", "figure4.png", "figure8.png"),
     ]
 
 
+def test_provenance_lists_every_run_that_is_drawn(written):
+    _, markdown, _ = written
+    table = markdown.read_text().partition("*Every run*")[2].strip().splitlines()
+    header, rows = table[0], table[2:]
+    for run in SETUP.runs("paper"):
+        (row,) = [row for row in rows if row.startswith(f"| {run.run_id} |")]
+        for name in ("preset", "epochs", "validation", "test_share"):
+            column = [cell.strip() for cell in header.split("|")].index(name.replace("_", " "))
+            assert row.split("|")[column].strip() == f"{shown_value(run, name)}"
+    assert len(rows) == len(SETUP.runs("paper"))
+
+
+def test_provenance_has_no_column_in_which_nothing_differs(tmp_path):
+    store(tmp_path, lambda run: run in SETUP.runs("splits"))
+    _, markdown, _ = report.write_report(SETUP, tmp_path, tmp_path / "page.html")
+    header = markdown.read_text().partition("*Every run*")[2].strip().splitlines()[0]
+    assert header == "| run | dataset | split | loss | d | seed | mean mm | median mm | parameters | minutes |"
+
+
+def test_the_verdicts_are_there_for_programs(written):
+    numbers = json.loads(written[2].read_text())
+    assert (numbers["profile"], numbers["seeds"]) == ("smoke", [0, 1, 2])
+    assert numbers["datasets"] == {"coma": "ball", "bu3dfe": "sphere"}
+    assert [verdict["id"] for verdict in numbers["verdicts"]] == [claim.id for claim in CLAIMS]
+    assert set(numbers["runs"]) == {run.run_id for run in SETUP.runs("paper")}
+
+
 def test_nothing_of_a_result_is_taken_for_markup(written):
-    page, markdown = written
+    page, markdown, _ = written
     assert "&lt;script&gt;alert" in page.read_text()
     assert "\\<script\\>alert" in markdown.read_text()
     assert not re.search(r"(?<!\\)<script", markdown.read_text())
 
 
 def test_an_artefact_that_cannot_be_drawn_says_why_in_its_place(written):
-    page, _ = written
+    page, *_ = written
     notice = re.search(r'id="table-1">.*?<p class="notice">(.*?)</p>', page.read_text(), re.S)
     assert "not of Table 1" in notice[1]  # the spheres have BU3DFE's expressions
 
 
 def test_report_is_the_same_again_and_keeps_no_old_picture(written, stored):
-    page, markdown = written
-    before = [path.read_bytes() for path in (page, markdown)]
+    page = written[0]
+    before = [path.read_bytes() for path in written]
     old = page.parent / "all_files" / "table1.png"
     old.write_bytes(b"old")
     report.write_report(SETUP, stored, page)
-    assert [path.read_bytes() for path in (page, markdown)] == before
+    assert [path.read_bytes() for path in written] == before
     assert not old.exists()
 
 
 def test_what_is_missing_stands_in_its_place_with_its_command(tmp_path):
     store(tmp_path, lambda run: run.dataset == "sphere" and run.split == "percentage" and run.seed < 2)
-    page, _ = report.write_report(SETUP, tmp_path, tmp_path / "page.html")
+    page, *_ = report.write_report(SETUP, tmp_path, tmp_path / "page.html")
     text = check(page.read_text()).text
     folder = f"--results-dir {tmp_path}"
     command = "bench3dmm sweep splits --coma ball --bu3dfe sphere --profile smoke"
@@ -228,7 +256,7 @@ def test_what_is_missing_stands_in_its_place_with_its_command(tmp_path):
 def test_without_the_meshes_the_numbers_are_still_there(tmp_path, monkeypatch):
     setup = dataclasses.replace(SETUP, coma="coma")
     store(tmp_path, lambda run: run.dataset == "sphere")
-    page, _ = report.write_report(setup, tmp_path, tmp_path / "page.html")
+    page, *_ = report.write_report(setup, tmp_path, tmp_path / "page.html")
     text = check(page.read_text()).text
     assert "The meshes of coma: coma is not imported here" in text
     assert "The set coma is COMA itself" in text
@@ -241,9 +269,11 @@ def test_results_on_other_data_get_no_verdicts(tmp_path):
         document = json.loads(path.read_text())
         document["provenance"]["dataset_sha256"] = "other"
         path.write_text(json.dumps(document))
-    page, _ = report.write_report(SETUP, tmp_path, tmp_path / "page.html")
+    page, *_ = report.write_report(SETUP, tmp_path, tmp_path / "page.html")
     text = check(page.read_text()).text
     assert "not judged, see below" in text and "another version of" in text
+    numbers = json.loads(page.with_suffix(".json").read_text())
+    assert numbers["verdicts"] is None and "another version of" in numbers["unjudged"]
 
 
 def test_what_cannot_be_reported_is_one_clear_error(tmp_path):
@@ -265,5 +295,5 @@ def test_command(stored, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as stopped:
         cli.main()
     assert not stopped.value.code
-    assert capsys.readouterr().out.split() == [str(output), str(output.with_suffix(".md"))]
+    assert capsys.readouterr().out.split() == [str(output.with_suffix(end)) for end in (".html", ".md", ".json")]
     assert (output.parent / "report_files" / "figure4.png").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import cache
 from pathlib import Path
 
@@ -10,10 +11,10 @@ import pytest
 
 from bench3dmm.data import recipe_sha256
 from bench3dmm.data.makehuman import Registration, recipe, sample_table, sequence, stream
-from bench3dmm.data.splits import make_split
+from bench3dmm.data.splits import SPLITS, make_split
 from bench3dmm.mesh.coarsen import build_hierarchy
 from bench3dmm.results import load_result, load_results
-from bench3dmm.run import PROFILES, check_names, rows_of_profile
+from bench3dmm.run import PROFILES, Run, check_names, rows_of_profile
 
 RESULTS = Path(__file__).parent.parent / "results"
 STORED = sorted(RESULTS.glob("*/*.json"))
@@ -66,9 +67,32 @@ def test_metrics_are_those_of_the_arrays(path):
     assert edges[below] - 1e-6 <= result.metrics["median_mm"] <= edges[below + 1] + 1e-6
 
 
-def test_no_run_is_stored_twice_and_no_array_without_its_result():
+def spelt_out(run):
+    """The same training with its defaults written as numbers."""
+    _, share = SPLITS[run.split]
+    return dataclasses.replace(run, epochs=run.n_epochs, test_share=run.test_share or share)
+
+
+def stored_twice(runs):
+    """Ids of runs that are one training."""
+    found = {}
+    for run in runs:
+        found.setdefault(spelt_out(run), set()).add(run.run_id)
+    return [sorted(ids) for ids in found.values() if len(ids) > 1]
+
+
+def test_one_training_under_two_ids_is_seen():
+    run = Run("mh-scan", profile="quick")
+    same = [dataclasses.replace(run, epochs=30), dataclasses.replace(run, test_share=0.1)]
+    other = [dataclasses.replace(run, epochs=60), dataclasses.replace(run, test_share=0.08)]
+    assert stored_twice([run, *other]) == []
+    assert stored_twice([run, *same, *other]) == [sorted(one.run_id for one in (run, *same))]
+
+
+def test_no_training_is_stored_twice_and_no_array_without_its_result():
     frame = load_results(RESULTS)
     assert not frame["run_id"].duplicated().any()
+    assert stored_twice(Run(**row) for row in frame[Run.field_names()].to_dict("records")) == []
     stems = {path.with_suffix("") for path in STORED}
     orphans = [path for path in RESULTS.glob("*/*.npz") if path.with_suffix("") not in stems]
     assert not orphans

@@ -1,0 +1,129 @@
+"""Which runs an experiment has, what of them is stored, and what a sweep asks the machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+
+import pytest
+import torch
+from conftest import sphere_dataset
+from synthetic_results import make_result
+
+from bench3dmm import data, device, experiments
+from bench3dmm.errors import UnknownNameError
+from bench3dmm.experiments import check_datasets, experiment, stored_state, sweep, varying_fields
+from bench3dmm.results import result_path, save_result
+from bench3dmm.run import PROFILES, Run
+
+RUN = Run("mh-scan", latent=4)
+
+
+def store(run, folder, recipe):
+    result = make_result(run, sphere_dataset(run.dataset), 1.0)
+    result.provenance["dataset_recipe_sha256"] = recipe
+    save_result(result, folder)
+
+
+# --- training length ----------------------------------------------------------------------------------------------
+
+
+def test_convergence_runs_of_the_profile_quick_stay_those_that_are_stored():
+    runs = experiment("convergence", profile="quick")
+    assert [run.epochs for run in runs] == 2 * [5, 10, 20, 0, 60, 120]
+    assert runs[3].run_id == "64db9693cb6a" and runs[5].run_id == "c88e7d3a81eb"
+
+
+@pytest.mark.parametrize(("profile", "lengths"), [("smoke", [1, 2, 4, 8]), ("paper", [50, 100, 200, 300, 600, 1200])])
+def test_convergence_is_measured_in_multiples_of_the_profiles_epochs(profile, lengths):
+    runs = [run for run in experiment("convergence", profile=profile) if run.latent == 16]
+    assert [run.n_epochs for run in runs] == lengths
+    assert [run.epochs for run in runs if run.n_epochs == PROFILES[profile].epochs] == [0], "no second id for it"
+
+
+# --- names --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["typo", "mh-scan@cleen", "coma@clean", "mh-scn@clean"])
+def test_misspelt_datasets_are_refused(name):
+    with pytest.raises(UnknownNameError):
+        check_datasets("mh-seq", name)
+
+
+def test_datasets_of_the_paper_are_known_where_they_are_not_imported(monkeypatch):
+    monkeypatch.setitem(data._registered, "sphere", sphere_dataset)
+    check_datasets("coma", "bu3dfe", "mh-scan@clean", "sphere")
+
+
+def test_an_unknown_profile_is_refused():
+    with pytest.raises(UnknownNameError, match="smoke"):
+        experiment("splits", profile="smok")
+
+
+# --- what is stored -----------------------------------------------------------------------------------------------
+
+
+def test_a_result_is_missing_stored_or_stale(tmp_path):
+    assert stored_state(RUN, tmp_path) == "missing"
+    store(RUN, tmp_path, data.recipe_sha256(RUN.dataset))
+    assert stored_state(RUN, tmp_path) == "stored"
+    store(RUN, tmp_path, "of another version")
+    assert stored_state(RUN, tmp_path) == "stale"
+
+
+def test_a_result_on_data_that_are_not_here_counts_as_stored(tmp_path):
+    run = dataclasses.replace(RUN, dataset="coma")
+    store(run, tmp_path, "of an import elsewhere")
+    assert stored_state(run, tmp_path) == "stored"
+
+
+# --- what tells runs apart ----------------------------------------------------------------------------------------
+
+
+def test_runs_differ_in_how_long_they_train_not_in_how_that_is_written():
+    spelt_out = dataclasses.replace(RUN, epochs=PROFILES["smoke"].epochs)
+    assert varying_fields([RUN, spelt_out]) == []
+    assert varying_fields([RUN, dataclasses.replace(RUN, epochs=9, seed=1)]) == ["seed", "epochs"]
+
+
+@pytest.mark.parametrize("name", ["paper", *experiments.EXPERIMENTS])
+def test_the_fields_that_vary_tell_every_run_of_an_experiment_apart(name):
+    runs = experiment(name)
+    fields = varying_fields(runs)
+    assert len({tuple(experiments.shown_value(run, field) for field in fields) for run in runs}) == len(runs)
+
+
+# --- cores --------------------------------------------------------------------------------------------------------
+
+
+def test_cores_are_counted_where_the_system_has_no_affinity(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    assert device.usable_cores() == 3
+    assert experiments._default_jobs("cpu") == 3
+
+
+def test_a_sweep_with_nothing_to_train_asks_for_no_device(spheres, tmp_path, monkeypatch):
+    run = Run("sphere", model="pca", latent=2)
+    sweep([run], tmp_path, "cpu", progress=False, jobs=1, datasets={"sphere": spheres})
+    monkeypatch.setattr(experiments, "_default_jobs", lambda _: pytest.fail("nothing is missing"))
+    frame = sweep([run], tmp_path, progress=False, jobs=0, datasets={"sphere": spheres})
+    assert len(frame) == 1
+
+
+def test_force_trains_what_is_stored(spheres, tmp_path):
+    run = Run("sphere", model="pca", latent=2)
+    for force in (False, True):
+        sweep([run], tmp_path, "cpu", force, progress=False, datasets={"sphere": spheres})
+        path = result_path(run, tmp_path)
+        document = json.loads(path.read_text())
+        assert document["provenance"]["device"] != "another machine"
+        document["provenance"]["device"] = "another machine"
+        path.write_text(json.dumps(document))
+
+
+def test_memory_is_not_asked_for_where_the_system_does_not_tell(monkeypatch):
+    monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
+    assert device.peak_memory_mb(torch.device("cpu")) == 0
