@@ -36,7 +36,7 @@ def read_mesh(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         raise MeshError(f"{path}: no such file")
     vertices, polygons = readers[path.suffix.lower()](path)
     if not len(vertices) or not len(polygons):
-        raise MeshError(f"{path}: {len(vertices)} vertices and {len(polygons)} faces; a mesh needs both")
+        raise MeshError(f"{path}: vertices: {len(vertices)}, faces: {len(polygons)}; a mesh needs both")
     return vertices, _triangles(polygons)
 
 
@@ -112,18 +112,14 @@ def _read_obj(path: Path) -> tuple[np.ndarray, list[list[int]]]:
 def _read_ply(path: Path) -> tuple[np.ndarray, np.ndarray | list[list[int]]]:
     data = path.read_bytes()
     order, elements, offset, line = _ply_header(path, data)
+    polygons_name = _polygons_name(path, elements, len(data))
     if order is None:
         text = data[offset:].decode("ascii", errors="replace").splitlines()
         tables = _ply_ascii(path, text, elements, line)
     else:
         tables = _ply_binary(path, data, offset, elements, order)
-    if "vertex" not in tables or not {"x", "y", "z"} <= tables["vertex"].keys():
-        raise MeshError(f"{path}: the PLY header has no element vertex with properties x, y, z")
     vertices = np.stack([np.asarray(tables["vertex"][axis], dtype=np.float64) for axis in "xyz"], axis=1)
-    faces = tables.get("face", {})
-    polygons = faces.get("vertex_indices", faces.get("vertex_index"))
-    if polygons is None:
-        raise MeshError(f"{path}: the PLY header has no element face with a list vertex_indices")
+    polygons = tables["face"][polygons_name]
     for row in _suspects(polygons, len(vertices)):
         polygon = polygons[row]
         if len(polygon) < 3:
@@ -131,6 +127,22 @@ def _read_ply(path: Path) -> tuple[np.ndarray, np.ndarray | list[list[int]]]:
         if min(polygon) < 0 or max(polygon) >= len(vertices):
             raise MeshError(f"{path}: face {row} names {list(map(int, polygon))}; there are {len(vertices)} vertices")
     return vertices, polygons
+
+
+def _polygons_name(path: Path, elements: list, size: int) -> str:
+    """The property that lists the corners; refuses a header that is no mesh's, or not of a file of ``size`` bytes."""
+    scalars, lists = set(), set()
+    for element, rows, properties in elements:
+        if rows > size:
+            raise MeshError(f"{path}: the file ends before {rows} rows of element {element}")
+        scalars |= {(element, name) for name, _, count in properties if count is None}
+        lists |= {(element, name) for name, kind, count in properties if count is not None and kind[0] != "f"}
+    if not {("vertex", axis) for axis in "xyz"} <= scalars:
+        raise MeshError(f"{path}: the PLY header has no element vertex with properties x, y, z")
+    for name in ("vertex_indices", "vertex_index"):
+        if ("face", name) in lists:
+            return name
+    raise MeshError(f"{path}: the PLY header has no element face with a list vertex_indices of whole numbers")
 
 
 def _suspects(polygons: np.ndarray | list[list[int]], n_vertices: int) -> Iterable[int]:
@@ -158,9 +170,11 @@ def _ply_header(path: Path, data: bytes) -> tuple[str | None, list, int, int]:
             match words:
                 case ["format", kind, _]:
                     order = _PLY_ORDERS[kind]
-                case ["element", name, rows]:
+                case ["element", name, rows] if rows.isdecimal() and name not in (known for known, _, _ in elements):
                     elements.append((name, int(rows), []))
-                case ["property", "list", count, kind, name]:
+                case ["property", *_, name] if name in (known for known, _, _ in elements[-1][2]):
+                    raise ValueError
+                case ["property", "list", count, kind, name] if _PLY_TYPES[count][0] != "f":
                     elements[-1][2].append((name, _PLY_TYPES[kind], _PLY_TYPES[count]))
                 case ["property", kind, name]:
                     elements[-1][2].append((name, _PLY_TYPES[kind], None))
@@ -189,14 +203,14 @@ def _ply_ascii(path: Path, text: list[str], elements: list, line: int) -> dict[s
             try:
                 at = 0
                 for name, kind, list_count in properties:
-                    read = float if kind[0] == "f" else int
                     if list_count is None:
-                        columns[name].append(read(words[at]))
+                        columns[name].append(float(words[at]))  # whole numbers too: they may be of any length
                         at += 1
                     else:
                         stop = at + 1 + int(words[at])
                         if stop > len(words):
                             raise ValueError
+                        read = float if kind[0] == "f" else int
                         columns[name].append([read(word) for word in words[at + 1 : stop]])
                         at = stop
                 if at != len(words):
