@@ -221,10 +221,16 @@ def _opening(evidence: _Evidence) -> Iterator[Block]:
 
 def _place(original: str, name: str) -> str:
     """What stands in an original dataset's place, so that nobody takes it for the original."""
+    from bench3dmm.data import departures
     from bench3dmm.data.makehuman import SETS
 
     if PRINTED.get(name) == original:
-        return f"The set `{name}` is {original} itself, imported."
+        found = departures(name)
+        if found == []:
+            return f"The set `{name}` is {original} itself, imported."
+        if found is None:
+            return f"The set `{name}` is not imported here, so that nothing says whether it is the whole of {original}."
+        return f"The set `{name}` was imported as {original} and departs from it: {'; '.join(found)}."
     kind = "faces are synthetic" if name.partition("@")[0] in SETS else "set was imported"
     return f"In {original}'s place stands `{name}`, whose {kind}: it is not {original}."
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bench3dmm.artefacts.published import PRECISION, PRINTED, published, published_label
+from bench3dmm.artefacts.published import PRECISION, is_original, published, published_label
 from bench3dmm.artefacts.setup import Chosen, Setup, choose, summarise
 from bench3dmm.errors import DataError
 from bench3dmm.experiments import LATENTS, WEIGHTED_LATENT
@@ -136,7 +136,7 @@ def _sources(dataset: str, place: str, setup: Setup, ours: dict, paper: dict) ->
 
 
 def _footer(what: str, chosen: Chosen, setup: Setup) -> str:
-    precision = "" if setup.bu3dfe in PRINTED else PRECISION
+    precision = "" if is_original(setup.bu3dfe, "bu3dfe") else PRECISION
     parts = [what, "mean ± standard deviation over seeds" if chosen.several_seeds else "", chosen.footer, precision]
     return " · ".join(filter(None, parts))
 
