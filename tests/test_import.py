@@ -15,14 +15,15 @@ import pytest
 from mesh_shapes import icosphere
 
 from bench3dmm import cli, data
-from bench3dmm.data import dataset_names, importing, load_dataset, recipe_sha256
+from bench3dmm.data import coma, dataset_names, departures, importing, load_dataset, recipe_sha256
 from bench3dmm.data.bu3dfe import import_bu3dfe
 from bench3dmm.data.cache import imported_dir
 from bench3dmm.data.coma import import_coma
-from bench3dmm.data.landmarks import asymmetry
+from bench3dmm.data.landmarks import asymmetry, read_landmarks
 from bench3dmm.data.meshes import import_meshes
 from bench3dmm.data.plans import Options
-from bench3dmm.data.sources import RECOGNISED, UNITS
+from bench3dmm.data.published import BU3DFE, COMA, Published, departures_from
+from bench3dmm.data.sources import RECOGNISED, UNITS, MeshFiles, listed, open_array
 from bench3dmm.errors import Bench3dmmError, DataError, MeshError, UnknownNameError
 from bench3dmm.mesh.files import write_mesh
 from bench3dmm.mesh.template import Template
@@ -281,7 +282,7 @@ def test_meshes_from_an_array(tmp_path):
     with pytest.raises(DataError, match="--samples"):
         import_meshes("arr", options=options, array=tmp_path / "faces.npy")
     (tmp_path / "table.csv").write_text("subject,expression\na,x\n")
-    with pytest.raises(DataError, match="3 meshes, but 1 rows"):
+    with pytest.raises(DataError, match="3 meshes, but 1 row in"):
         import_meshes("other", options=options, **arguments)
 
 
@@ -326,6 +327,68 @@ def test_a_run_on_an_import_and_no_results_of_another(tmp_path):
         execute(run, tmp_path / "results", progress=False)
 
 
+# --- what was published -----------------------------------------------------------------------------------------
+
+
+def test_departures_are_those_of_the_imported_set(tmp_path, capsys):
+    assert departures("coma") is None
+    assert departures("mh-seq") == ["mh-seq is another set"]
+    import_coma(write_coma(tmp_path / "raw"))
+    found = departures("coma")
+    assert found[:2] == [f"{len(VERTICES)} vertices a mesh (COMA: 5,023)", "people: 2 (COMA: 12)"]
+    assert found[2].startswith("meshes per expression: bareteeth 8 (Table 1: 1,946), cheeks_in 8 (")
+    assert found[2].endswith(", total 24 (Table 1: 20,466)")
+    assert len(found) == 3
+    err = capsys.readouterr().err
+    assert "not COMA as published:" in err
+    assert all(f"  {line}\n" in err for line in found)
+    (imported_dir() / "coma" / "vertices.npy").unlink()  # the card is all that is read
+    assert departures("coma") == found
+    assert departures("bu3dfe") is None
+    write_bu3dfe(tmp_path / "bu")
+    import_bu3dfe(tmp_path / "bu", QUIET)
+    assert departures("bu3dfe")[:2] == [f"{len(VERTICES)} vertices a mesh (BU3DFE: 6,704)", "people: 3 (BU3DFE: 100)"]
+
+
+def test_a_complete_set_has_no_departures(tmp_path, monkeypatch, capsys):
+    counts = dict.fromkeys(EXPRESSIONS, 8)
+    monkeypatch.setattr(coma, "COMA", Published("COMA", len(VERTICES), 2, "Table 1", counts))
+    root = write_coma(tmp_path / "raw")
+    import_coma(root)
+    assert departures("coma") == []
+    assert "COMA as published" in capsys.readouterr().err
+    (root / SUBJECTS[0] / "cheeks_in" / "cheeks_in.10.ply").unlink()
+    import_coma(root, Options(replace=True, progress=False))
+    assert departures("coma") == ["meshes per expression: cheeks_in 7 (Table 1: 8), total 23 (Table 1: 24)"]
+
+
+def test_an_import_in_part_or_of_an_older_version_is_not_taken_for_a_complete_one(tmp_path):
+    root = write_coma(tmp_path / "raw")
+    interrupted(root)
+    assert departures("coma") is None
+    import_coma(root, QUIET)
+    path = imported_dir() / "coma" / "card.json"
+    card = json.loads(path.read_text())
+    del card["departures"]
+    path.write_text(json.dumps(card))
+    assert departures("coma") == [f"not compared with what was published: delete {path.parent} and import coma again"]
+
+
+@pytest.mark.parametrize("published", [COMA, BU3DFE])
+def test_what_departs_from_the_paper(published):
+    rows = [name for name, count in published.counts.items() for _ in range(count)]
+    samples = pd.DataFrame({"expression": rows, "subject": [str(i % published.people) for i in range(len(rows))]})
+    n = published.vertices
+    assert departures_from(published, samples, n, n) == []
+    assert departures_from(published, samples, n, n - 100) == [
+        f"only the largest part of each mesh, {n - 100:,} of {n:,} vertices (--largest-component)"
+    ]
+    assert departures_from(published, samples[samples["subject"] != "0"], n, n)[0].startswith("people: ")
+    assert len(departures_from(published, samples[1:], n, n)) == 1
+    other = samples.assign(expression=samples["expression"].where(samples.index > 0, "wink"))
+    assert "wink 1 (" in departures_from(published, other, n, n)[0]
+
+
 # --- units, order, landmarks ------------------------------------------------------------------------------------
 
 
@@ -354,7 +417,7 @@ def test_natural_order_and_stray_files(tmp_path, capsys):
     write_ply(root / "template.ply", VERTICES)
     (root / "S2" / "mouth-open" / "._mouth_open.9.PLY").write_bytes(b"junk")
     dataset = import_coma(root)
-    assert "ignored: 1 PLY files" in capsys.readouterr().err
+    assert "ignored: 1 PLY file not in" in capsys.readouterr().err
     assert dataset.samples["subject"].tolist() == ["S2", "S2", "S2", "S10"]
     assert set(dataset.samples["expression"]) == {"mouth_open"}
     np.testing.assert_allclose(dataset.vertices, [faces_of(1, seed=f)[0] for f in (9, 10, 100, 2)], atol=1e-4)
@@ -431,7 +494,7 @@ def spoil(path, how):
 FAULTS = {
     "truncated": "the file ends within row",
     "empty": "line 1",
-    "NaN": "NaN or infinite coordinates at 1 vertices, first at vertex 5",
+    "NaN": "NaN or infinite coordinates at 1 vertex, first at vertex 5",
     "vertices": f"vertices, the first mesh has {len(VERTICES)}",
     "faces": "other faces than the first mesh: face 0 is",
     "unit": "not in the same unit",
@@ -512,8 +575,146 @@ def test_a_template_of_several_parts_is_cut_if_wanted(tmp_path):
     else:
         assert import_coma(root, QUIET).template.n_vertices == len(vertices)
     cut = import_coma(root, Options(largest_component=True, replace=True, progress=False))
+    assert departures("coma")[1] == (
+        f"only the largest part of each mesh, {len(VERTICES)} of {len(vertices)} vertices (--largest-component)"
+    )
     assert cut.template.n_vertices == cut.vertices.shape[1] == len(VERTICES)
     np.testing.assert_allclose(cut.vertices[0], faces_of(1, vertices)[0][: len(VERTICES)], atol=1e-4)
+
+
+NOT_PLY = "ply\nformat ascii 1.0\n{}end_header\n0 0 0\n"
+VERTEX = "element vertex {}\nproperty float x\nproperty float y\nproperty float z\n"
+STRAY = {
+    "many.ply": NOT_PLY.format(VERTEX.format("99999999999999999999")),
+    "huge.json": "[" + "1" * 400 + ", 3]",
+    "deep.json": "[" * 100_000,
+    "infinite.json": "[1e400, 3]",
+    "archive.npy": b"PK\x03\x04 and so on",
+    "header.npy": b"\x93NUMPY\x01\x00\x0a\x00{'descr': ([",
+    "objects.npz": b"PK\x03\x04",
+}
+
+
+@pytest.mark.filterwarnings("error")
+def test_stray_files_are_passed_over(tmp_path):
+    root = tmp_path / "bu"
+    meshes, _ = write_bu3dfe(root)
+    for name, content in STRAY.items():
+        (root / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    np.testing.assert_allclose(import_bu3dfe(root, QUIET).vertices, meshes, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", [name for name in STRAY if name.endswith("json")])
+def test_json_that_lists_no_landmarks(tmp_path, name):
+    (tmp_path / name).write_text(STRAY[name])
+    with pytest.raises(DataError, match=f"{name}: no list of landmarks"):
+        read_landmarks(tmp_path / name)
+
+
+def test_an_archive_is_no_array(tmp_path, command):
+    write_bu3dfe(tmp_path / "bu")
+    path = tmp_path / "x.npz"
+    np.savez(path, faces_of(12))
+    code, _, err = command("data", "import", "bu3dfe", "--source", tmp_path / "bu", "--array", path)
+    assert code == 1
+    assert f"{path}: no readable .npy array (it is an .npz archive; " in err
+    for name in ("archive.npy", "header.npy"):
+        (tmp_path / name).write_bytes(STRAY[name])
+        with pytest.raises(DataError, match=f"{name}: no readable .npy array"):
+            open_array(tmp_path / name)
+
+
+def test_a_template_that_promises_too_much_is_named(tmp_path):
+    root, path = write_coma(tmp_path / "raw", frames=1), tmp_path / "many.ply"
+    path.write_text(STRAY["many.ply"])
+    with pytest.raises(MeshError, match=r"many\.ply: the file ends before 9+ rows of element vertex"):
+        import_coma(root, Options(template=path, progress=False))
+
+
+def test_a_search_says_why_each_file_does_not_fit(tmp_path):
+    root = tmp_path / "bu"
+    write_bu3dfe(root)
+    whole = (root / "dataset.npy").read_bytes()
+    (root / "dataset.npy").write_bytes(whole[: len(whole) // 2])
+    np.save(root / "train.npy", np.zeros((5, 32, 3)))
+    with pytest.raises(
+        DataError, match=r"there are dataset\.npy \(no readable .*\), train\.npy \(of shape \(5, 32, 3\)"
+    ):
+        import_bu3dfe(root, QUIET)
+    (root / "dataset.npy").write_bytes(whole)
+    (root / "template" / "template.obj").write_text("v 0 0\n")
+    with pytest.raises(DataError, match=r"template\.obj \(line 1: cannot read 'v 0 0'\).*--template FILE"):
+        import_bu3dfe(root, QUIET)
+    write_mesh(root / "template" / "template.obj", *half_sphere(2))
+    with pytest.raises(DataError, match=rf"template\.obj \({len(half_sphere(2)[0])} vertices\)"):
+        import_bu3dfe(root, QUIET)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("a.txt", "3 5\n\n7,\n5", "line 4: landmark 5 stands at line 1 already"),
+        ("a.json", "[3, 5, 3]", "entry 3: landmark 3 stands at entry 1 already"),
+    ],
+)
+def test_a_repeated_landmark_is_named(tmp_path, name, text, says):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=f"{name}, {says}"):
+        read_landmarks(tmp_path / name)
+
+
+def test_a_repeated_identity_is_named(tmp_path):
+    root = tmp_path / "bu"
+    _, names = write_bu3dfe(root)
+    names[7] = names[1].lower().replace("_", "")
+    (root / "identities.txt").write_text("\n" + "\n".join(names) + "\n")
+    with pytest.raises(DataError, match=r"identities\.txt, line 9: f0001an01 stands in line 3 already"):
+        import_bu3dfe(root, QUIET)
+
+
+def test_the_first_file_is_blamed_where_it_is_the_odd_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(coma, "COMA", Published("COMA", len(VERTICES), 2, "Table 1", {}))
+    root = write_coma(tmp_path / "raw", frames=1)
+    first = root / SUBJECTS[0] / "bareteeth" / "bareteeth.9.ply"
+    vertices, faces = half_sphere(2)
+    write_ply(first, vertices * 0.001, faces)
+    says = f"file 1 of 6: {first}: {len(vertices)} vertices; COMA has {len(VERTICES)}, and so has file 2; mend"
+    with pytest.raises(DataError, match=says):
+        import_coma(root, QUIET)
+    other = write_coma(tmp_path / "other", frames=1, vertices=vertices, faces=faces)
+    import_coma(other, QUIET)
+    assert departures("coma")[0] == f"{len(vertices)} vertices a mesh (COMA: {len(VERTICES)})"
+
+
+# --- links ------------------------------------------------------------------------------------------------------
+
+
+def test_linked_folders_are_followed(tmp_path):
+    root = write_coma(tmp_path / "raw")
+    (root / SUBJECTS[1]).rename(tmp_path / "elsewhere")
+    (root / SUBJECTS[1]).symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (root / "all").symlink_to(root, target_is_directory=True)  # loops, near and far
+    (tmp_path / "elsewhere" / "back").symlink_to(root, target_is_directory=True)
+    (root / "up").symlink_to(tmp_path, target_is_directory=True)
+    assert len(import_coma(root, QUIET)) == 24
+    files = json.loads((imported_dir() / "coma" / "manifest.json").read_text())["files"]
+    assert files[12]["path"] == f"{SUBJECTS[1]}/bareteeth/bareteeth.9.ply"
+
+
+def test_a_folder_met_twice_or_a_broken_link_is_named(tmp_path):
+    root = write_coma(tmp_path / "raw", frames=1)
+    twin = root / "twin"
+    twin.symlink_to(root / SUBJECTS[0], target_is_directory=True)
+    with pytest.raises(DataError, match=rf"{twin} and {root / SUBJECTS[0]} are the same folder"):
+        listed(root, [".ply"])
+    twin.unlink()
+    twin.symlink_to(tmp_path / "unmounted")
+    with pytest.raises(DataError, match=rf"{twin}: a link to {tmp_path / 'unmounted'}, which is not there"):
+        listed(root, [".ply"])
+    twin.unlink()
+    (root / ".hidden").symlink_to(tmp_path / "unmounted")
+    assert len(listed(root, [".ply"])) == 6
 
 
 # --- killed, changed, repeated ----------------------------------------------------------------------------------
@@ -602,6 +803,39 @@ def test_the_same_again_is_a_no_op_that_says_so(tmp_path, command):
     assert code == 0
     assert "imported already, from the same 24 meshes: nothing to do" in err
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+@pytest.mark.parametrize("after", [2, 9])
+def test_an_interrupt_says_what_is_kept(tmp_path, monkeypatch, capsys, after):
+    root = write_coma(tmp_path / "raw")
+    read, calls = MeshFiles.read, iter(range(100))
+
+    def interrupt(self, row, expected):
+        if next(calls) == after:
+            raise KeyboardInterrupt
+        return read(self, row, expected)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(MeshFiles, "read", interrupt)
+        import_coma(root)
+    says = "8 of 24 meshes are kept; the same command goes on" if after == 9 else "no meshes are kept yet"
+    assert f"interrupted: {says}" in capsys.readouterr().err
+    assert len(import_coma(root)) == 24
+    assert ("going on after 8 of 24 meshes" in capsys.readouterr().err) == (after == 9)
+
+
+def test_the_same_files_elsewhere_are_no_other_data(tmp_path):
+    root = tmp_path / "bu"
+    write_bu3dfe(root)
+    sha256 = import_bu3dfe(root, QUIET).sha256
+    for name in ("tt2.obj", "tt2.npy", "other.npy"):
+        source = {"tt2.obj": "template/template.obj", "tt2.npy": "template/landmarks.npy"}.get(name, "dataset.npy")
+        shutil.copy(root / source, tmp_path / name)
+    options = Options(template=tmp_path / "tt2.obj", landmarks=tmp_path / "tt2.npy", progress=False)
+    assert import_bu3dfe(root, options, array=tmp_path / "other.npy").sha256 == sha256
+    write_mesh(tmp_path / "tt2.obj", VERTICES * 1.01, FACES)
+    with pytest.raises(DataError, match=r"tt2\.obj is not template/template\.obj"):
+        import_bu3dfe(root, options)
 
 
 def test_a_run_killed_between_two_renames_loses_nothing(tmp_path):

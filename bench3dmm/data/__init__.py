@@ -57,6 +57,24 @@ def recipe_sha256(name: str) -> str | None:
     return imported_sha256(name)
 
 
+def departures(name: str) -> list[str] | None:
+    """How a licensed set, as imported here, is not what was published: a sentence each, none where it is complete.
+
+    Read from what the import wrote beside the meshes. Of any other set, that it is another one.
+
+    Returns:
+        None for ``coma`` or ``bu3dfe`` where it is not imported, or in part only.
+
+    Raises:
+        DataError: a damaged set.
+    """
+    from bench3dmm.data.cache import imported_departures
+
+    if name not in LICENSED or name in _registered:
+        return [f"{name} is another set"]
+    return imported_departures(name)
+
+
 def load_dataset(name: str, *, progress: bool = True) -> Dataset:
     """Load a dataset, generating it first if it is embedded and not in the cache yet.
 

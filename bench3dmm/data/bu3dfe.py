@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from bench3dmm.data.dataset import Dataset
@@ -20,7 +19,8 @@ from bench3dmm.data.landmarks import SUFFIXES as LANDMARK_SUFFIXES
 from bench3dmm.data.landmarks import read_landmarks
 from bench3dmm.data.paper_counts import TABLE2
 from bench3dmm.data.plans import Options, make_plan
-from bench3dmm.data.sources import MeshArray, listed, open_array
+from bench3dmm.data.published import BU3DFE
+from bench3dmm.data.sources import MeshArray, counted, listed, open_array, reason
 from bench3dmm.errors import Bench3dmmError, DataError
 from bench3dmm.mesh.files import read_mesh
 
@@ -65,7 +65,7 @@ def import_bu3dfe(
     if landmarks is None and not without_landmarks:
         landmarks = _find_landmarks(root, n_vertices, identities)
     options = replace(options, template=template, landmarks=landmarks)
-    plan = make_plan("bu3dfe", meshes, samples, options, CARD, ("Table 2", TABLE2), {"identities": identities}, True)
+    plan = make_plan("bu3dfe", meshes, samples, options, CARD, BU3DFE, {"identities": identities}, True)
     return import_plan(plan, replace=options.replace, progress=options.progress)
 
 
@@ -73,15 +73,20 @@ def read_identities(path: Path) -> pd.DataFrame:
     """One row a line: name, subject (``F0001``), expression (as in Table 2), frame 0, level in [0, 1], sex.
 
     Raises:
-        DataError: naming the first line that is no identity.
+        DataError: naming the first line that is no identity, or that says one again.
     """
-    lines = _lines(path)
     rows = []
-    for number, line in enumerate(lines, start=1):
+    met: dict[tuple[str, ...], int] = {}
+    for number, line in _lines(path):
         found = IDENTITY.search(line)
         if not found:
             raise DataError(f"{path}, line {number}: {line[:40]!r} is no identity like F0001_AN01WH")
-        subject, code, level = (part.upper() for part in found.groups())
+        subject, code, level = identity = tuple(part.upper() for part in found.groups())
+        if met.setdefault(identity, number) != number:
+            raise DataError(
+                f"{path}, line {number}: {found.group()} stands in line {met[identity]} already; one of the two is "
+                "not what its mesh shows: mend the list"
+            )
         strength = 0.0 if code == "NE" else int(level) / LEVELS
         rows.append((found.group(), subject, EXPRESSIONS[code], 0, strength, subject[0]))
     if not rows:
@@ -89,70 +94,85 @@ def read_identities(path: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["name", "subject", "expression", "frame", "level", "sex"])
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """Lines that are not blank, with their numbers."""
     try:
         text = path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from None
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    return [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
 
 
 # --- finding the files ------------------------------------------------------------------------------------------
 
 
 def _find_identities(root: Path) -> Path:
-    def fits(path: Path) -> bool:
-        return all(IDENTITY.search(line) for line in _lines(path)) and bool(_lines(path))
+    def fault(path: Path) -> str | None:
+        lines = _lines(path)
+        odd = next((f"line {number} is {line[:40]!r}" for number, line in lines if not IDENTITY.search(line)), None)
+        return odd if lines else "it is empty"
 
     wanted = "a text file with one identity like F0001_AN01WH a line"
-    return _the_one(root, "--identities", wanted, (".txt", ".csv", ".lst"), fits)
+    return _the_one(root, "--identities", wanted, (".txt", ".csv", ".lst"), fault)
 
 
 def _find_array(root: Path, rows: int) -> Path:
-    def fits(path: Path) -> bool:
+    def fault(path: Path) -> str | None:
         shape = open_array(path).shape
-        return len(shape) == 3 and shape[0] == rows and shape[2] == 3
+        return None if len(shape) == 3 and shape[0] == rows and shape[2] == 3 else f"of shape {shape}"
 
-    return _the_one(root, "--array", f"a .npy of shape ({rows}, V, 3), a row for each identity", (".npy",), fits)
+    return _the_one(root, "--array", f"a .npy of shape ({rows}, V, 3), a row for each identity", (".npy",), fault)
 
 
 def _find_template(root: Path, n_vertices: int) -> Path:
-    def fits(path: Path) -> bool:
-        return len(read_mesh(path)[0]) == n_vertices
+    def fault(path: Path) -> str | None:
+        found = len(read_mesh(path)[0])
+        return None if found == n_vertices else counted(found, "vertex")
 
-    return _the_one(root, "--template", f"an OBJ or PLY file of {n_vertices:,} vertices", (".obj", ".ply"), fits)
+    wanted = f"an OBJ or PLY file of {counted(n_vertices, 'vertex')}"
+    return _the_one(root, "--template", wanted, (".obj", ".ply"), fault)
 
 
 def _find_landmarks(root: Path, n_vertices: int, identities: Path) -> Path:
-    def fits(path: Path) -> bool:
+    def fault(path: Path) -> str | None:
+        if path == identities:
+            return "the identities"
         ids = read_landmarks(path)
-        few = len(ids) <= min(MOST_LANDMARKS, n_vertices - 1)
-        return few and len(np.unique(ids)) > 1 and ids.max() <= n_vertices and path != identities
+        if not 1 < len(ids) <= min(MOST_LANDMARKS, n_vertices - 1):
+            return counted(len(ids), "number")
+        return f"it names vertex {ids.max()} of {n_vertices:,}" if ids.max() > n_vertices else None
 
     wanted = "a .txt, .json or .npy with a list of vertex ids (to go without: --without-landmarks)"
-    return _the_one(root, "--landmarks", wanted, LANDMARK_SUFFIXES, fits)
+    return _the_one(root, "--landmarks", wanted, LANDMARK_SUFFIXES, fault)
 
 
-def _the_one(root: Path, option: str, wanted: str, suffixes: tuple[str, ...], fits: Callable[[Path], bool]) -> Path:
-    """The only file below the folder that fits.
+def _the_one(
+    root: Path, option: str, wanted: str, suffixes: tuple[str, ...], fault: Callable[[Path], str | None]
+) -> Path:
+    """The only file below the folder without a fault.
 
     Raises:
-        DataError: where none or several do, naming them and the option that tells.
+        DataError: where none or several are, naming them, what is wrong with them, and the option that tells.
     """
-    candidates = listed(root, suffixes)
-    fitting = [path for path in candidates if _holds(fits, path)]
+    faults = {path: _fault(fault, path) for path in listed(root, suffixes)}
+    fitting = [path for path in faults if faults[path] is None]
     if len(fitting) == 1:
         return fitting[0]
-    shown = fitting or candidates
-    names = ", ".join(str(path.relative_to(root)) for path in shown[:6]) + (" …" if len(shown) > 6 else "")
     if fitting:
+        names = _some([str(path.relative_to(root)) for path in fitting])
         raise DataError(f"{root}: {len(fitting)} files fit, where one is wanted: {names}; say which with {option} FILE")
-    there = f"there are {names}" if candidates else f"there is no {' or '.join(suffixes)} file at all"
+    there = f"there is no {' or '.join(suffixes)} file at all"
+    if faults:
+        there = "there are " + _some([f"{path.relative_to(root)} ({why})" for path, why in faults.items()])
     raise DataError(f"{root}: wanted is {wanted}; {there}; name the file with {option} FILE")
 
 
-def _holds(fits: Callable[[Path], bool], path: Path) -> bool:
+def _fault(fault: Callable[[Path], str | None], path: Path) -> str | None:
     try:
-        return fits(path)
-    except Bench3dmmError:
-        return False
+        return fault(path)
+    except (Bench3dmmError, OSError, MemoryError) as error:
+        return reason(error, path)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:6]) + (" …" if len(names) > 6 else "")

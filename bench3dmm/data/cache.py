@@ -17,6 +17,7 @@ import pandas as pd
 from bench3dmm.data.dataset import Dataset
 from bench3dmm.data.makehuman import Recipe, generate, recipe
 from bench3dmm.data.paper_counts import TABLE1, TABLE2
+from bench3dmm.data.sources import counted
 from bench3dmm.errors import DataError
 from bench3dmm.mesh.template import Template
 from bench3dmm.storage import cache_dir, read_npz, umask, write_json, write_npz, write_text
@@ -50,12 +51,23 @@ def imported_sha256(name: str) -> str | None:
     return read_card(imported_dir() / name, name)["sha256"] if name in imported_names() else None
 
 
+def imported_departures(name: str) -> list[str] | None:
+    """How an imported licensed set is not what was published, from its card; None where there is no such set."""
+    if name not in imported_names():
+        return None
+    folder = imported_dir() / name
+    found = read_card(folder, name).get("departures")
+    if found is None:
+        return [f"not compared with what was published: delete {folder} and import {name} again"]
+    return found
+
+
 def imported_note(name: str) -> str:
     """A line about an imported set for a list of datasets; about any other, that it was registered."""
     if name not in imported_names():
         return "registered"
     meshes, vertices, _ = read_card(imported_dir() / name, name).get("shape", (0, 0, 0))
-    return f"imported: {meshes:,} meshes of {vertices:,} vertices"
+    return f"imported: {counted(meshes, 'mesh')} of {counted(vertices, 'vertex')}"
 
 
 def load_imported(name: str) -> Dataset:

@@ -8,9 +8,9 @@ import pandas as pd
 
 from bench3dmm.data.dataset import Dataset
 from bench3dmm.data.importing import import_plan
-from bench3dmm.data.paper_counts import TABLE1
 from bench3dmm.data.plans import Options, make_plan, speaker
-from bench3dmm.data.sources import MeshFiles, listed
+from bench3dmm.data.published import COMA
+from bench3dmm.data.sources import MeshFiles, counted, listed
 from bench3dmm.errors import DataError
 
 CARD = {
@@ -40,12 +40,12 @@ def import_coma(source: str | Path, options: Options | None = None) -> Dataset:
     if len(paths) < len(found):
         odd = next(path for path in found if len(path.relative_to(root).parts) != 3)
         speaker(options.progress)(
-            f"ignored: {len(found) - len(paths):,} PLY files that are not in <subject>/<expression>/, e.g. {odd}"
+            f"ignored: {counted(len(found) - len(paths), 'PLY file')} not in <subject>/<expression>/, e.g. {odd}"
         )
     rows = [(path.parent.parent.name, _expression(path.parent.name)) for path in paths]
     samples = pd.DataFrame(rows, columns=["subject", "expression"])
     samples["frame"] = samples.groupby(["subject", "expression"], sort=False).cumcount()
-    plan = make_plan("coma", MeshFiles(root, paths), samples, options, CARD, ("Table 1", TABLE1))
+    plan = make_plan("coma", MeshFiles(root, paths), samples, options, CARD, COMA)
     return import_plan(plan, replace=options.replace, progress=options.progress)
 
 

@@ -24,10 +24,11 @@ import pandas as pd
 from bench3dmm.data.cache import imported_dir, load_imported, write_folder
 from bench3dmm.data.dataset import Dataset
 from bench3dmm.data.plans import Plan, speaker
-from bench3dmm.data.sources import UNITS
+from bench3dmm.data.published import Published, departures_from
+from bench3dmm.data.sources import UNITS, counted
 from bench3dmm.errors import DataError, MeshError
 from bench3dmm.mesh.template import Template
-from bench3dmm.storage import canonical_json, write_json
+from bench3dmm.storage import write_json
 
 CHUNK = 256  # meshes between two points from which an interrupted import goes on
 
@@ -47,9 +48,10 @@ def import_plan(plan: Plan, *, replace: bool = False, progress: bool = True) -> 
     """
     say = speaker(progress)
     keep, template = _kept(plan)
+    meshes = counted(len(plan.source), "mesh")
     folder = imported_dir() / plan.name
     partial = imported_dir() / f".{plan.name}.partial"
-    with _only_one(plan.name):
+    with _only_one(plan.name), _interrupts_explained(plan, partial, say):
         if _replaced(folder).exists():  # a run that replaced it was killed between two renames
             _restore(folder)
         if folder.exists():
@@ -57,7 +59,7 @@ def import_plan(plan: Plan, *, replace: bool = False, progress: bool = True) -> 
             differences = _differences(_stored_manifest(folder), manifest)
             if not differences:
                 shutil.rmtree(partial, ignore_errors=True)
-                say(f"{plan.name} is imported already, from the same {len(plan.source):,} meshes: nothing to do")
+                say(f"{plan.name} is imported already, from the same {meshes}: nothing to do")
                 return load_imported(plan.name)
             if not replace:
                 raise DataError(
@@ -144,7 +146,7 @@ def _resume(plan: Plan, partial: Path, offset: int, stride: int, say: Callable[[
     if changed:
         say(f"{changed}: it and what follows is read again")
     if kept:
-        say(f"going on after {len(kept):,} of {len(plan.source):,} meshes, imported before and unchanged")
+        say(f"going on after {len(kept):,} of {counted(len(plan.source), 'mesh')}, imported before and unchanged")
     return kept
 
 
@@ -183,18 +185,17 @@ def _write_rest(
 ) -> None:
     """Samples, template, manifest and card."""
     meshes = np.load(folder / "vertices.npy", mmap_mode="r", allow_pickle=False)
-    samples, notes = plan.samples, {}
+    samples = plan.samples
+    notes: dict[str, Any] = {}
     if "level" not in samples:
         samples = samples.assign(level=estimate_levels(meshes, samples))
         notes["levels"] = "estimated: distance from the sequence's first mesh, relative to the sequence's farthest"
     leading = ["subject", "expression", "level", "frame"]
     samples = samples[[*leading, *(name for name in samples if name not in leading)]]
-    if plan.counts:
-        table, paper = plan.counts
-        differences = count_differences(samples["expression"], table, paper)
-        notes["counts"] = differences or f"as in {table}"
-        for line in _about_counts(differences, table):
-            say(line)
+    if plan.published:
+        found = departures_from(plan.published, samples, plan.template.n_vertices, template.n_vertices)
+        notes["departures"] = found
+        _say_departures(found, plan.published, say)
     write_json(folder / "manifest.json", _manifest(plan, template, fingerprints))
     converted = "mm" if plan.unit == "mm" else f"{plan.unit}, converted to mm"
     write_folder(folder, template, samples, meshes, {**plan.card, "unit": converted, **notes})
@@ -217,23 +218,13 @@ def estimate_levels(meshes: np.ndarray, samples: pd.DataFrame) -> np.ndarray:
     return np.round(levels, 4)
 
 
-def count_differences(expressions: pd.Series, table: str, paper: dict[str, int]) -> list[str]:
-    """Where meshes per expression, or their total, are not the paper's; empty where all are."""
-    here = expressions.value_counts()
-    lines = []
-    for name in [*paper, *sorted(set(here.index) - set(paper))]:
-        if int(here.get(name, 0)) != paper.get(name, 0):
-            wanted = f"{paper[name]:,}" if name in paper else "not one of its expressions"
-            lines.append(f"{name} {int(here.get(name, 0)):,} ({table}: {wanted})")
-    if lines:
-        lines.append(f"total {len(expressions):,} ({table}: {sum(paper.values()):,})")
-    return lines
-
-
-def _about_counts(differences: list[str], table: str) -> list[str]:
-    if not differences:
-        return [f"meshes per expression: exactly those of the paper's {table}"]
-    return [f"meshes per expression differ from the paper's {table}:", *(f"  {line}" for line in differences)]
+def _say_departures(departures: list[str], published: Published, say: Callable[[str], None]) -> None:
+    if not departures:
+        say(f"{published.name} as published: vertices, people, and meshes per expression as in {published.table}")
+        return
+    say(f"not {published.name} as published:")
+    for line in departures:
+        say(f"  {line}")
 
 
 def _manifest(plan: Plan, template: Template, fingerprints: list[dict[str, Any]]) -> dict[str, Any]:
@@ -249,11 +240,24 @@ def _manifest(plan: Plan, template: Template, fingerprints: list[dict[str, Any]]
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """What is not the same in two manifests."""
-    before, after = ({entry["path"]: canonical_json(entry) for entry in m.get("files", [])} for m in (old, new))
-    lines = [f"{path} is new" for path in after if path not in before]
-    lines += [f"{path} is gone" for path in before if path not in after]
-    lines += [f"{path} has changed" for path in after if path in before and after[path] != before[path]]
+    before, after = ({_key(entry): entry for entry in m.get("files", [])} for m in (old, new))
+    lines = [f"{after[key]['path']} is new" for key in after if key not in before]
+    lines += [f"{before[key]['path']} is gone" for key in before if key not in after]
+    lines += [_change(before[key], after[key]) for key in after if key in before and not _same(before[key], after[key])]
     return lines or [f"another {key}" for key in new if key != "files" and old.get(key) != new[key]]
+
+
+def _key(entry: dict[str, Any]) -> str:
+    """Mesh files are known by their paths; an array and what else there is by their roles, wherever they lie."""
+    return entry["path"] if "row" in entry else f"role {entry.get('role', 'array')}"
+
+
+def _same(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    return all(old.get(key) == new.get(key) for key in {*old, *new} - {"path"})
+
+
+def _change(old: dict[str, Any], new: dict[str, Any]) -> str:
+    return f"{new['path']} has changed" if old["path"] == new["path"] else f"{new['path']} is not {old['path']}"
 
 
 def _first(differences: list[str]) -> str:
@@ -329,6 +333,22 @@ def _only_one(name: str) -> Iterator[None]:
         except OSError:
             raise DataError(f"{name} is being imported by another process; wait for it, or end it") from None
         yield
+
+
+@contextlib.contextmanager
+def _interrupts_explained(plan: Plan, partial: Path, say: Callable[[str], None]) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        records = [_read_json(path) or {} for path in (partial / "chunks").glob("*.json")]
+        kept = sum(len(record.get("rows", [])) for record in records)
+        if kept:
+            say(f"interrupted: {kept:,} of {counted(len(plan.source), 'mesh')} are kept; the same command goes on")
+        elif (imported_dir() / plan.name).exists():
+            say(f"interrupted: {plan.name} stays as it was imported before")
+        else:
+            say("interrupted: no meshes are kept yet; the same command starts again")
+        raise
 
 
 def _bar(plan: Plan, done: int, progress: bool, verb: str = "importing") -> Any:

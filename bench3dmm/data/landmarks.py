@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial import cKDTree
 
-from bench3dmm.data.sources import open_array
+from bench3dmm.data.sources import open_array, reason
 from bench3dmm.errors import DataError
 from bench3dmm.mesh.template import Template
 
@@ -21,28 +21,56 @@ def read_landmarks(path: Path) -> np.ndarray:
     """(K,) int64, as they stand in the file.
 
     A text file holds integers between blanks, commas or new lines; a JSON file a list, or names and ids; a .npy file
-    an array in which all but one axis has length one.
+    an array in which all but one axis has length one. No id may stand there twice.
 
     Raises:
         DataError: naming the file and what was read instead.
     """
-    readers = {".json": _from_json, ".npy": _from_npy}
     try:
-        values = np.asarray(readers.get(path.suffix.lower(), _from_text)(path), dtype=np.float64)
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{path}: no list of landmarks ({error}); wanted are vertex ids") from None
-    if values.ndim != 1 or not len(values) or (values != np.round(values)).any() or (values < 0).any():
+        values = np.asarray(_READERS.get(path.suffix.lower(), _from_text)(path), dtype=np.float64)
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError, DataError) as error:
+        raise DataError(f"{path}: no list of landmarks ({reason(error, path)}); wanted are vertex ids") from None
+    if values.ndim != 1 or not len(values) or not _are_ids(values).all():
         raise DataError(f"{path}: no list of landmarks; wanted are vertex ids, whole numbers from 0 or 1 up")
-    return values.astype(np.int64)
+    ids = values.astype(np.int64)
+    _refuse_repeated(ids, path)
+    return ids
+
+
+def _are_ids(values: np.ndarray) -> np.ndarray:
+    return (values >= 0) & (values < 2**31) & (values == np.round(values))
+
+
+def _refuse_repeated(ids: np.ndarray, path: Path) -> None:
+    met: dict[int, int] = {}
+    for position, i in enumerate(ids.tolist()):
+        if met.setdefault(i, position) != position:
+            places = f"{_place(path, position)}: landmark {i} stands at {_place(path, met[i])} already"
+            raise DataError(f"{path}, {places}; remove one of the two")
+
+
+def _place(path: Path, position: int) -> str:
+    if path.suffix.lower() in _READERS:
+        return f"entry {position + 1}"
+    return f"line {_words(path)[position][0]}"
+
+
+def _words(path: Path) -> list[tuple[int, str]]:
+    """The words of a text file, with their lines."""
+    lines = enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1)
+    return [(number, word) for number, line in lines for word in re.split(r"[\s,;]+", line) if word]
 
 
 def _from_text(path: Path) -> list[int]:
-    return [int(word) for word in re.split(r"[\s,;]+", path.read_text(encoding="utf-8-sig")) if word]
+    return [int(word) for _, word in _words(path)]
 
 
 def _from_json(path: Path) -> list:
     value = json.loads(path.read_text(encoding="utf-8"))
-    return list(value.values()) if isinstance(value, dict) else value
+    values = list(value.values()) if isinstance(value, dict) else value
+    if isinstance(values, list) and any(isinstance(entry, bool | str) for entry in values):
+        raise TypeError("not all entries are numbers")
+    return values
 
 
 def _from_npy(path: Path) -> np.ndarray:
@@ -50,6 +78,9 @@ def _from_npy(path: Path) -> np.ndarray:
     if array.dtype.kind not in "iuf" or array.size != max(array.shape, default=0):
         raise ValueError(f"{array.dtype} of shape {array.shape}")
     return array.reshape(-1)
+
+
+_READERS = {".json": _from_json, ".npy": _from_npy}
 
 
 def count_from_zero(

@@ -16,7 +16,19 @@ import pandas as pd
 from bench3dmm.data import LICENSED, registered_names
 from bench3dmm.data.landmarks import count_from_zero, read_landmarks
 from bench3dmm.data.makehuman import SETS
-from bench3dmm.data.sources import RECOGNISED, SAME_SIZE, UNITS, Expected, Source, extent, file_record, unit_of
+from bench3dmm.data.published import Published
+from bench3dmm.data.sources import (
+    FIRST,
+    RECOGNISED,
+    SAME_SIZE,
+    UNITS,
+    Expected,
+    Source,
+    counted,
+    extent,
+    file_record,
+    unit_of,
+)
 from bench3dmm.errors import DataError
 from bench3dmm.mesh.files import read_mesh
 from bench3dmm.mesh.template import Template
@@ -60,7 +72,7 @@ class Plan:
         expected: what each mesh is compared with, in the source's unit.
         unit: of the meshes, one of `UNITS`.
         extras: files that are no meshes, by their role, as the manifest lists them.
-        counts: meshes per expression in the paper's table, and that table's name.
+        published: what the set is compared with, if it is one of the paper's.
         card: origin, licence and whatever else is to be said of the data.
     """
 
@@ -71,7 +83,7 @@ class Plan:
     expected: Expected
     unit: str
     extras: list[dict[str, Any]] = field(default_factory=list)
-    counts: tuple[str, dict[str, int]] | None = None
+    published: Published | None = None
     card: dict[str, Any] = field(default_factory=dict)
     largest_component: bool = False
 
@@ -105,14 +117,14 @@ def make_plan(
     samples: pd.DataFrame,
     options: Options,
     card: dict[str, Any],
-    counts: tuple[str, dict[str, int]] | None = None,
+    published: Published | None = None,
     extras: dict[str, Path] | None = None,
     detect_base: bool = False,
 ) -> Plan:
     """The plan of importing a source: looks at its first mesh, the template and the landmarks, and says what it found.
 
     Args:
-        samples, card, counts: see `Plan`.
+        samples, card, published: see `Plan`.
         extras: more files for the manifest, by role.
         detect_base: whether to find out if landmarks count from 0 or 1, see `count_from_zero`.
 
@@ -130,8 +142,8 @@ def make_plan(
         ids, landmarks = count_from_zero(read_landmarks(path), template, options.one_based, path, detect=detect_base)
         template = Template(template.vertices, template.faces, ids, name)
     say(
-        f"{name}: {len(source):,} meshes of {template.n_vertices:,} vertices, {samples['subject'].nunique():,} "
-        f"subjects, {samples['expression'].nunique():,} expressions"
+        f"{name}: {counted(len(source), 'mesh')} of {counted(template.n_vertices, 'vertex')}, "
+        f"{counted(samples['subject'].nunique(), 'subject')}, {counted(samples['expression'].nunique(), 'expression')}"
     )
     say(f"unit: {unit}{'' if unit == 'mm' else ', converted to mm'} (the first mesh measures {size:.4g})")
     say(f"landmarks: {landmarks}")
@@ -141,10 +153,10 @@ def make_plan(
         source=source,
         samples=samples,
         template=template,
-        expected=Expected(template.n_vertices, None if faces is None else template.faces, size, of),
+        expected=Expected(template.n_vertices, None if faces is None else template.faces, size, of, published),
         unit=unit,
         extras=[{**file_record(path, source.root), "role": role} for role, path in files.items() if path],
-        counts=counts,
+        published=published,
         card={**card, "landmarks": landmarks},
         largest_component=options.largest_component,
     )
@@ -157,7 +169,7 @@ def _template(
     if options.template is None:
         if faces is None:
             raise DataError(f"{name}: an array has no connectivity; give a PLY or OBJ file with --template FILE")
-        return Template(first, faces, name=name), "the first mesh"
+        return Template(first, faces, name=name), FIRST
     vertices, faces = read_mesh(options.template)
     scale = _template_scale(vertices, first, unit, options.template)
     return Template(vertices * scale, faces, name=name), "the template"
