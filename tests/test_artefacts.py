@@ -19,7 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from mesh_shapes import icosphere
 
-from bench3dmm import artefacts, figures, render, show
+from bench3dmm import artefacts, data, figures, render, show
 from bench3dmm.artefacts import Setup, published, setup, tables
 from bench3dmm.data import recipe_sha256
 from bench3dmm.data.dataset import Dataset
@@ -288,12 +288,26 @@ def test_colours_over_latent_size_darken():
     assert all(first > second + 0.02 for first, second in itertools.pairwise(luminance))
 
 
+@pytest.fixture
+def complete(monkeypatch):
+    """As if COMA and BU3DFE were imported here, all of them."""
+    monkeypatch.setattr(data, "departures", lambda name: [] if name in ("coma", "bu3dfe") else [f"{name} is another"])
+
+
 @pytest.mark.parametrize("draw", [artefacts.figure4, artefacts.figure5, artefacts.figure6])
-def test_the_licensed_sets_stand_alone(draw):
+def test_the_licensed_sets_stand_alone(draw, complete):
     figure = draw(everything(LICENSED), LICENSED)
     labels = [line.get_label() for axes in figure.axes for line in axes.lines]
     assert labels and not any("digitised" in label for label in labels)
     assert "bu3dfe" in footer(figure)
+
+
+@pytest.mark.parametrize("found", [["people: 2 (COMA: 12)"], None])
+def test_what_is_imported_in_part_is_shown_beside_the_papers_numbers(found, monkeypatch):
+    monkeypatch.setattr(data, "departures", lambda name: found)
+    figure = artefacts.figure4(everything(LICENSED), LICENSED)
+    labels = [line.get_label() for axes in figure.axes for line in axes.lines]
+    assert {"coma", "paper, COMA (digitised)", "bu3dfe", "paper, BU3DFE (digitised)"} <= set(labels)
 
 
 def test_the_embedded_sets_are_never_called_by_the_licensed_names():
@@ -435,7 +449,7 @@ def test_tables_1_and_2(scans, template):
     assert "mh-seq" in artefacts.table1(sequences).attrs["footer"]
 
 
-def test_generalization_table():
+def test_generalization_table(complete):
     frame = artefacts.generalization_table(everything(dataset="mh-scan"))
     assert frame.index.names == ["split", "loss", "source"]
     assert list(frame.columns) == [f"d = {d}" for d in LATENTS]

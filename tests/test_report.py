@@ -259,8 +259,17 @@ def test_without_the_meshes_the_numbers_are_still_there(tmp_path, monkeypatch):
     page, *_ = report.write_report(setup, tmp_path, tmp_path / "page.html")
     text = check(page.read_text()).text
     assert "The meshes of coma: coma is not imported here" in text
-    assert "The set coma is COMA itself" in text
+    assert "The set coma is not imported here" in text and "COMA itself" not in text
     assert ARTEFACTS["figure4"].caption.format(coma="coma", bu3dfe="sphere") in text
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [([], "The set `coma` is COMA itself"), (["people: 2 (COMA: 12)"], "departs from it: people: 2 (COMA: 12)")],
+)
+def test_the_report_says_how_whole_a_licensed_set_is(found, said, monkeypatch):
+    monkeypatch.setattr(data, "departures", lambda name: found)
+    assert said in report._place("COMA", "coma")
 
 
 def test_results_on_other_data_get_no_verdicts(tmp_path):

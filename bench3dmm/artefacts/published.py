@@ -44,7 +44,6 @@ def published(
     return rows.set_index("latent")["value_mm"].sort_index()
 
 
-@functools.cache
 def is_original(dataset: str, place: str) -> bool:
     """Whether a dataset is the licensed one of this place, imported here, and complete."""
     from bench3dmm.data import departures
