@@ -381,7 +381,7 @@ def _decide(claim: Claim, effect: Interval) -> tuple[str, str]:
     if low and high:
         return REPRODUCED, f"the whole interval is {claim.criterion}"
     if low or high:
-        return INCONCLUSIVE, f"the interval holds {claim.threshold:.3g}"
+        return INCONCLUSIVE, f"the interval contains {claim.threshold:.3g}"
     return NOT_REPRODUCED, f"nothing of the interval is {claim.criterion}"
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bench3dmm.results import Result
 
 
-SHOWN = ["quote", "place", "effect is", "holds if", "paper", "ours", "95 % interval", "verdict", "reason", "data"]
+SHOWN = ["quote", "place", "effect is", "holds if", "paper", "ours", "95 % interval", "verdict", "because"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,14 +39,15 @@ class Sheet:
         with pd.option_context("display.max_colwidth", None):
             flat = self.frame if list(self.frame.index.names) == [None] else self.frame.reset_index()
             table = flat.to_html(index=False, border=0, classes="bench3dmm", na_rep="–", justify="left")
-        return f"{STYLE}\n{table}\n<p><small>{html.escape(self.note)}</small></p>"
+        notes = "".join(f"<p><small>{html.escape(line)}</small></p>" for line in self.note.splitlines())
+        return f"{STYLE}\n{table}\n{notes}"
 
     @property
     def note(self) -> str:
         return self.frame.attrs.get("footer", "")
 
 
-STYLE = "<style>table.bench3dmm td, table.bench3dmm th {text-align: left; vertical-align: top}</style>"
+STYLE = "<style>table.bench3dmm :is(td, th) {text-align: left !important; vertical-align: top !important}</style>"
 
 
 class Workbook:
@@ -123,10 +124,19 @@ class Workbook:
         )
 
     def verdicts(self, *ids: str) -> pd.DataFrame:
-        """The same as a table."""
+        """The same as a table; below it on which data, and what else a reader should know of the claims."""
         from bench3dmm.claims import verdict_table
 
-        return verdict_table(self.judge(*ids))[SHOWN].round(3)
+        verdicts = self.judge(*ids)
+        table = verdict_table(verdicts).rename(columns={"reason": "because"})[SHOWN].round(3)
+        measured = dict.fromkeys(part for verdict in verdicts for part in verdict.data.split("; "))
+        notes: dict[str, list[str]] = {}
+        for verdict in verdicts:
+            if verdict.claim.note:
+                notes.setdefault(verdict.claim.note, []).append(verdict.claim.id)
+        said = [f"{', '.join(claims)}: {note}" for note, claims in notes.items()]
+        table.attrs["footer"] = "\n".join([" · ".join(measured), *said])
+        return table
 
     def provenance(self) -> pd.DataFrame:
         """Where the numbers come from: one row for each dataset, machine, commit and version among the results."""

@@ -244,7 +244,7 @@ def test_an_interval_across_the_threshold_is_inconclusive():
         return {8: 1.501, 64: 0.75}.get(run.latent, 1.0)
 
     v = verdict_on("bu3dfe-falls-steeply", make_results(barely, seed_sd=0.02))
-    assert v.verdict == INCONCLUSIVE and v.reason == "the interval holds 2"
+    assert v.verdict == INCONCLUSIVE and v.reason == "the interval contains 2"
     assert v.effect.low < 2 < v.effect.high
 
 

@@ -9,8 +9,10 @@ import numpy as np
 
 from bench3dmm.artefacts.setup import Setup, choose
 from bench3dmm.errors import MeshError
+from bench3dmm.experiments import WEIGHTED_DECAY
 from bench3dmm.figures import PALETTE, SOFT, add_footer, style
 from bench3dmm.mesh.geodesic import landmark_distance
+from bench3dmm.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,11 +23,22 @@ if TYPE_CHECKING:
 EDGES = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, np.inf)  # mm
 NEAR = 10.0  # mm, what the claims call near
 SPLITS = ("percentage", "identity")
-LOSSES = {"l1": "L1", "weighted-l1": "weighted L1"}
+USUAL_DECAY = Run("mh-scan").weight_decay
+LINES = (
+    ("L1", {"loss": "l1", "weight_decay": USUAL_DECAY}, {"color": PALETTE[0], "marker": "o"}),
+    ("weighted L1", {"loss": "weighted-l1", "weight_decay": USUAL_DECAY}, {"color": PALETTE[1], "marker": "s"}),
+    (
+        "weighted L1, less weight decay",
+        {"loss": "weighted-l1", "weight_decay": WEIGHTED_DECAY},
+        {"color": PALETTE[1], "marker": "s", "mfc": "white", "ls": "--"},
+    ),
+)
 
 
 def landmark_distance_figure(results: Sequence[Result], template: Template, setup: Setup | None = None) -> Figure:
     """Mean error of the vertices at each distance from a landmark, with plain and with weighted L1, d = 512.
+
+    With the ledger's runs among the results also weighted L1 with a weight decay as small as its weights are.
 
     Raises:
         DataError: none of its runs is among the results.
@@ -36,7 +49,8 @@ def landmark_distance_figure(results: Sequence[Result], template: Template, setu
     if not len(template.landmarks):
         raise MeshError(f"{template.name} has no landmarks to be near to")
     setup = setup or Setup()
-    chosen = choose("the figure of errors near landmarks", results, setup, "weighted-loss")
+    less_decay = setup.runs("ledger", weight_decay=WEIGHTED_DECAY)
+    chosen = choose("the figure of errors near landmarks", results, setup, "weighted-loss", optional=less_decay)
     distance = landmark_distance(template)
     bins = np.digitize(distance, EDGES) - 1
     there = np.unique(bins)
@@ -45,17 +59,13 @@ def landmark_distance_figure(results: Sequence[Result], template: Template, setu
         figure = Figure(figsize=(7.2, 3.5), layout="constrained")
         panels = figure.subplots(1, 2, sharey=True)
         for axes, split in zip(panels, SPLITS, strict=True):
-            for loss, label, colour, marker in (
-                ("l1", "L1", PALETTE[0], "o"),
-                ("weighted-l1", "weighted L1", PALETTE[1], "s"),
-            ):
-                runs = chosen.where(split=split, loss=loss)
-                if runs:
-                    errors = np.array(
-                        [[r.arrays["vertex_error"][bins == place].mean() for place in there] for r in runs]
-                    )
-                    axes.plot(middle, errors.mean(axis=0), color=colour, marker=marker, ms=4, label=label, zorder=3)
-                    axes.fill_between(middle, errors.min(axis=0), errors.max(axis=0), color=colour, alpha=0.2, lw=0)
+            for label, fields, line in LINES:
+                maps = [result.arrays["vertex_error"] for result in chosen.where(split=split, **fields)]
+                if maps:
+                    errors = np.array([[of_vertex[bins == place].mean() for place in there] for of_vertex in maps])
+                    axes.plot(middle, errors.mean(axis=0), **line, ms=4, label=label, zorder=3)
+                    low, high = errors.min(axis=0), errors.max(axis=0)
+                    axes.fill_between(middle, low, high, color=line["color"], alpha=0.2, lw=0)
             axes.axvline(NEAR, color=SOFT, lw=1.4, ls=":", zorder=1)
             axes.set_title(f"{split} split")
             axes.set_xlabel("distance to the nearest landmark (mm)")
