@@ -78,9 +78,16 @@ class Workbook:
         self.results: list[Result] = []
 
     def train(self, *experiments: str) -> list[Result]:
-        """The results of those experiments; runs that are not stored are trained first."""
+        """The results of those experiments; runs that are not stored are trained first.
+
+        Their datasets are loaded too, so that one that has to be generated says so here and not between the numbers.
+        """
+        from bench3dmm.data import load_dataset
+
         runs = self.setup.runs(*experiments)
         sweep(runs, self.results_dir, self.device, jobs=self.jobs)
+        for name in dict.fromkeys(run.dataset for run in runs):
+            load_dataset(name)
         self.results = stored_results(runs, self.results_dir)
         return self.results
 
@@ -112,7 +119,9 @@ class Workbook:
         for name in ids:
             if name not in known:
                 raise UnknownNameError("claim", name, known)
-        datasets = {dataset.name: dataset for dataset in (self.dataset("coma"), self.dataset("bu3dfe"))}
+        claims = [known[name] for name in ids or known]
+        places = dict.fromkeys(cell.dataset for claim in claims for cell in claim.needs)
+        datasets = {dataset.name: dataset for dataset in map(self.dataset, places)}
         claimed = set(self.setup.runs(*FIGURES))
         return evaluate_claims(
             [result for result in self.results if result.run in claimed],
@@ -120,7 +129,7 @@ class Workbook:
             self.setup.bu3dfe,
             datasets=datasets,
             paper=published_numbers(),
-            claims=[known[name] for name in ids or known],
+            claims=claims,
         )
 
     def verdicts(self, *ids: str) -> pd.DataFrame:
