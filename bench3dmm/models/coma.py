@@ -306,7 +306,7 @@ class _MixThenPowers:
         for grad_share, share in zip(grad.chunk(count, 1), x.chunk(count, 1), strict=True):
             flat = share.reshape(-1, c_in)
             grad_flat = torch.zeros_like(flat)
-            fine = grad_share.reshape(maps.n_vertices, -1)
+            fine = grad_share.reshape(maps.n_vertices, -1).contiguous()
             for mix, grad_mix, power in zip(mixes, grad_mixes, powers(maps.laplacian, fine, len(mixes)), strict=True):
                 part = maps.downsample(power).view(-1, c_out)
                 grad_mix.addmm_(flat.t(), part)
