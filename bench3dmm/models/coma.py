@@ -2,13 +2,13 @@
 Convolutional Mesh Autoencoders", ECCV 2018; the filters of Defferrard et al., NeurIPS 2016).
 
 A filter is a polynomial of the mesh's scaled Laplacian, `scaled_laplacian`: ``y = bias + sum_k T_k(L) x W_k`` with the
-Chebyshev polynomials T_0 … T_{K-1}, K = 6 (section 3, equations 1–3).
+Chebyshev polynomials T_0 … T_{K-1}, K = 6.
 
 **Of the paper**: filters 16, 16, 16, 32, mirrored in the decoder; K = 6; four times downsampling by 4; a code of d = 8;
-"biased ReLU" after the convolutions; quadric decimation, one-hot downsampling and barycentric upsampling, which are
+a bias and ReLU after the convolutions; quadric decimation, one-hot downsampling and barycentric upsampling, which are
 the project's `Hierarchy`.
 
-**Of the authors' code** (github.com/anuragranj/coma), where the paper's text does not say:
+**Of the authors' code** (github.com/anuragranj/coma), which this follows wherever text and code may differ:
 
 - the Laplacian is the symmetric normalised one of the edges without lengths, and its largest eigenvalue is taken to be
   2, so the scaled one is L - I. It is computed at each level from that level's edges;
@@ -18,7 +18,8 @@ the project's `Hierarchy`.
 - all weights normal with deviation 0.1, cut at two deviations; all biases 0.1.
 
 At d = 8 and 5,023 vertices that is 30,056 parameters, a quarter of PCA's 120,552, as the abstract says. The paper's
-own count is 33,856; that is the number of weights, without biases, of a decoder 32, 32, 16, 16, 3 (inferred).
+own count is 33,856 (as github.com/sw-gong/coma cites it); that is the number of weights, without biases, of a decoder
+32, 32, 16, 16, 3 (inferred).
 
 **Training** as published: L1 plus 5e-4 of half the squared weights and biases of the fully connected layers alone,
 stochastic gradient descent with momentum 0.9 at 8e-3, 0.99 per epoch, batch 16, 300 epochs (200 in the code). Here
@@ -145,7 +146,7 @@ def scaled_laplacian(vertices: np.ndarray, faces: np.ndarray) -> sp.csr_matrix:
 
 
 class ChebyshevConv(nn.Module):
-    """Chebyshev convolution (CoMA, equation 2), after upsampling or before downsampling, followed by ReLU or nothing.
+    """Chebyshev convolution (Defferrard et al. 2016) after upsampling or before downsampling, then ReLU or nothing.
 
     Computed from powers of the Laplacian instead of Chebyshev polynomials, ``sum_k T_k(L) x W_k = sum_j L^j x V_j``:
     each V_j is a fixed combination of the few W_k, and the recurrence's second term, a pass over whole maps, is left

@@ -1,5 +1,5 @@
 """SpiralNet++: a spiral-convolution autoencoder without reference point and dummy vertex (Gong et al., "SpiralNet++: A
-Fast and Highly Efficient Mesh Convolution Operator", ICCV Workshops 2019, sections 3 and 4.3).
+Fast and Highly Efficient Mesh Convolution Operator", ICCV Workshops 2019).
 
 **Architecture**, as in the authors' code for reconstruction on COMA (github.com/sw-gong/spiralnet_plus):
 
@@ -11,7 +11,7 @@ Fast and Highly Efficient Mesh Convolution Operator", ICCV Workshops 2019, secti
   so only the kept vertices are convolved;
 - all weights Xavier uniform, all biases zero.
 
-**Training** as published: L1, Adam at 1e-3 without weight decay, 0.99 per epoch, batch 32, 300 epochs. Here every model
+**Training** in that code: L1, Adam at 1e-3 without weight decay, 0.99 per epoch, batch 32, 300 epochs. Here every model
 is trained by the one trainer; the defaults of `Run` differ from these in batch size and weight decay.
 
 **Spirals** have 9 vertices at every level, dilation 1. The authors take neighbours clockwise as OpenMesh stores them:
@@ -120,7 +120,7 @@ class SpiralNet(nn.Module):
 
 
 def ring_spirals(vertices: np.ndarray, faces: np.ndarray, length: int) -> np.ndarray:
-    """Spirals of SpiralNet++ (its section 3.1 and code): whole rings, clockwise, until there are enough vertices.
+    """Spirals of SpiralNet++, as its authors' code has them: whole rings, clockwise, until there are enough vertices.
 
     - A ring around a vertex is run from its first neighbour: of an inner vertex the one with the lowest id, of a border
       vertex the one along the border from which its faces follow clockwise.
