@@ -243,26 +243,59 @@ class _MixThenGatherSingle:
         return gather.apply_rows(mixed.view(-1, len(weight))).add_(bias).unsqueeze(1), None
 
 
-class _Convolution(torch.autograd.Function):
-    """One of the orders, with ELU or nothing after it."""
+class Elu:
+    """In place, and its gradient from its result."""
 
     @staticmethod
-    def forward(ctx, x, weight, bias, order, gather: SparseMap, elu: bool):
+    def forward(out: torch.Tensor) -> torch.Tensor:
+        return elu_(out)
+
+    @staticmethod
+    def backward(grad: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+        return torch.ops.aten.elu_backward(grad, 1.0, 1.0, 1.0, True, out)
+
+
+class Relu:
+    """In place, and its gradient from its result."""
+
+    @staticmethod
+    def forward(out: torch.Tensor) -> torch.Tensor:
+        return out.relu_()
+
+    @staticmethod
+    def backward(grad: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+        return torch.ops.aten.threshold_backward(grad, out, 0)
+
+
+def convolve(x, weight, bias, order, gather: nn.Module, activation: type[Elu] | type[Relu] | None) -> torch.Tensor:
+    """[V_in, B, C_in] -> [V_out, B, C_out] in one of the orders, with an activation or nothing after it."""
+    if torch.is_grad_enabled():
+        return _Convolution.apply(x, weight, bias, order, gather, activation)
+    out, _ = order.forward(x, weight, bias, gather)
+    return activation.forward(out) if activation else out
+
+
+class _Convolution(torch.autograd.Function):
+    """One of the orders, with an activation or nothing after it."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, order, gather: nn.Module, activation):
         out, kept = order.forward(x, weight, bias, gather)
-        if elu:
-            elu_(out)
-        ctx.save_for_backward(kept, weight, out if elu else None)
-        ctx.order, ctx.gather, ctx.shape = order, gather, x.shape
+        if activation:
+            activation.forward(out)
+        ctx.save_for_backward(kept, weight, out if activation else None)
+        ctx.order, ctx.gather, ctx.activation, ctx.shape = order, gather, activation, x.shape
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):
         kept, weight, out = ctx.saved_tensors
-        if out is not None:
-            grad = torch.ops.aten.elu_backward(grad, 1.0, 1.0, 1.0, True, out)
-        grad_x, grad_weight = ctx.order.backward(grad, kept, weight, ctx.gather, ctx.shape, ctx.needs_input_grad[0])
-        return grad_x, grad_weight, grad.sum((0, 1)), None, None, None
+        if ctx.activation:
+            grad = ctx.activation.backward(grad, out)
+        needs_x, _, needs_bias, *_ = ctx.needs_input_grad
+        grad_x, grad_weight = ctx.order.backward(grad, kept, weight, ctx.gather, ctx.shape, needs_x)
+        return grad_x, grad_weight, grad.sum((0, 1)) if needs_bias else None, None, None, None
 
 
 def elu_(x: torch.Tensor) -> torch.Tensor:
@@ -307,10 +340,13 @@ class SpiralConv(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[V_in, B, C_in] -> [V_out, B, C_out]"""
         weight, bias = self.linear.weight, self.linear.bias
-        if torch.is_grad_enabled():
-            return _Convolution.apply(x, weight, bias, self.order, self.gather, self.elu)
-        if self.single_order and x.shape[1] == 1:
-            out, _ = self.single_order.forward(x, weight, bias, self.single_gather)
-        else:
-            out, _ = self.order.forward(x, weight, bias, self.gather)
-        return elu_(out) if self.elu else out
+        order, gather = self.order, self.gather
+        if self.single_order and x.shape[1] == 1 and not torch.is_grad_enabled():
+            order, gather = self.single_order, self.single_gather
+        return convolve(x, weight, bias, order, gather, Elu if self.elu else None)
+
+
+def vertex_major(x: torch.Tensor) -> torch.Tensor:
+    """Meshes (B, V, 3) -> [V, B, 3], in memory [V, 3, B] as narrow maps are."""
+    rows = x.flatten(1).t().contiguous()
+    return rows.view(-1, x.shape[2], len(x)).transpose(1, 2)

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from bench3dmm.models import register
-from bench3dmm.models.layers import SpiralConv, spiral_matrices
+from bench3dmm.models.layers import SpiralConv, spiral_matrices, vertex_major
 
 if TYPE_CHECKING:
     from bench3dmm.mesh.coarsen import Hierarchy
@@ -102,7 +102,7 @@ class Neural3DMM(nn.Module):
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Normalised meshes (B, V, 3) -> codes (B, d)."""
-        x = _vertex_major(x)
+        x = vertex_major(x)
         for conv in self.encoder_convs:
             x = conv(x)
         flat = x.transpose(0, 1).reshape(x.shape[1], -1)
@@ -118,12 +118,6 @@ class Neural3DMM(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.decode(self.encode(x))
-
-
-def _vertex_major(x: torch.Tensor) -> torch.Tensor:
-    """(B, V, 3) -> [V, B, 3], in memory [V, 3, B] as narrow maps are."""
-    rows = x.flatten(1).t().contiguous()
-    return rows.view(-1, x.shape[2], len(x)).transpose(1, 2)
 
 
 @register("neural3dmm", presets=tuple(PRESETS))

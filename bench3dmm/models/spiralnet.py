@@ -1,0 +1,177 @@
+"""SpiralNet++: a spiral-convolution autoencoder without reference point and dummy vertex (Gong et al., "SpiralNet++: A
+Fast and Highly Efficient Mesh Convolution Operator", ICCV Workshops 2019).
+
+**Architecture**, as in the authors' code for reconstruction on COMA (github.com/sw-gong/spiralnet_plus):
+
+- encoder: four times spiral convolution, ELU, downsampling, with 32, 32, 32, 64 channels; one fully connected layer;
+- decoder: one fully connected layer to 64 channels at each coarsest vertex; four times upsampling, spiral convolution,
+  ELU, with 64, 32, 32, 32 channels; one more convolution to 3 coordinates without activation. Neither fully connected
+  layer has an activation, all layers have a bias;
+- up- and downsampling are those of CoMA's quadric decimation, here the project's `Hierarchy`: downsampling is one-hot,
+  so only the kept vertices are convolved;
+- all weights Xavier uniform, all biases zero.
+
+**Training** in that code: L1, Adam at 1e-3 without weight decay, 0.99 per epoch, batch 32, 300 epochs. Here every model
+is trained by the one trainer; the defaults of `Run` differ from these in batch size and weight decay.
+
+**Spirals** have 9 vertices at every level, dilation 1. The authors take neighbours clockwise as OpenMesh stores them:
+at a border from the border, elsewhere from whichever came first. That is an accident of the order of faces, and means
+nothing on a hierarchy of another's making. Here an inner vertex starts at its neighbour with the lowest id, which is
+as arbitrary and does not change when faces are shuffled; the rest is theirs, see `ring_spirals`. They are not those of
+Neural3DMM, which all start in the direction of one reference point.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from bench3dmm.mesh.spirals import PADDING, _fans
+from bench3dmm.models import register
+from bench3dmm.models.layers import SpiralConv, spiral_matrices, vertex_major
+
+if TYPE_CHECKING:
+    from bench3dmm.mesh.coarsen import Hierarchy
+
+
+@dataclass(frozen=True)
+class _Preset:
+    """Channels and spirals; the hierarchy has one level more than the encoder has filters.
+
+    Attributes:
+        encoder: output channels of the convolution at level 0, 1, …
+        decoder: output channels of the convolution after each upsampling, coarsest first; one more gives coordinates.
+        length: vertices of a spiral.
+    """
+
+    encoder: tuple[int, ...]
+    decoder: tuple[int, ...]
+    length: int
+
+
+PRESETS = {"paper": _Preset((32, 32, 32, 64), (64, 32, 32, 32), 9)}
+
+
+class SpiralNet(nn.Module):
+    """The autoencoder on one hierarchy.
+
+    Args:
+        hierarchy: five levels, finest first.
+        latent: size d of the code.
+        preset: channels and spirals.
+
+    Raises:
+        ValueError: for a hierarchy with another number of levels.
+    """
+
+    batch_innermost = True  # in the memory of the meshes it is given; others are copied
+
+    def __init__(self, hierarchy: Hierarchy, latent: int, preset: _Preset) -> None:
+        super().__init__()
+        depth = len(preset.encoder)
+        sizes = [len(level.vertices) for level in hierarchy.levels]
+        if len(sizes) != depth + 1:
+            raise ValueError(f"this preset needs {depth + 1} levels, the hierarchy has {len(sizes)}")
+        levels = hierarchy.levels[:-1]
+        steps = [spiral_matrices(ring_spirals(at.vertices, at.faces, preset.length)) for at in levels]
+        self.n_coarsest, self.bottleneck = sizes[-1], preset.encoder[-1]
+
+        self.encoder_convs = nn.ModuleList()
+        for level, (c_in, c_out) in enumerate(pairwise((3, *preset.encoder))):
+            matrices = [matrix[hierarchy.kept[level]] for matrix in steps[level]]
+            self.encoder_convs.append(SpiralConv(c_in, c_out, matrices))
+        self.encoder_fc = nn.Linear(self.n_coarsest * self.bottleneck, latent)
+        self.decoder_fc = nn.Linear(latent, self.n_coarsest * self.bottleneck)
+
+        self.decoder_convs = nn.ModuleList()
+        channels = pairwise((self.bottleneck, *preset.decoder))
+        for level, (c_in, c_out) in zip(reversed(range(depth)), channels, strict=True):
+            up = hierarchy.upsampling(level)
+            self.decoder_convs.append(SpiralConv(c_in, c_out, [matrix @ up for matrix in steps[level]]))
+        self.decoder_convs.append(SpiralConv(preset.decoder[-1], 3, steps[0], elu=False))
+
+        for parameter in self.parameters():
+            if parameter.dim() == 1:
+                nn.init.zeros_(parameter)
+            else:
+                nn.init.xavier_uniform_(parameter)
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalised meshes (B, V, 3) -> codes (B, d)."""
+        x = vertex_major(x)
+        for conv in self.encoder_convs:
+            x = conv(x)
+        return self.encoder_fc(x.transpose(0, 1).reshape(x.shape[1], -1))
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        """Codes (B, d) -> normalised meshes (B, V, 3)."""
+        x = self.decoder_fc(z).view(len(z), self.n_coarsest, self.bottleneck).transpose(0, 1).contiguous()
+        for conv in self.decoder_convs:
+            x = conv(x)
+        return x.transpose(0, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.decode(self.encode(x))
+
+
+def ring_spirals(vertices: np.ndarray, faces: np.ndarray, length: int) -> np.ndarray:
+    """Spirals of SpiralNet++, as its authors' code has them: whole rings, clockwise, until there are enough vertices.
+
+    - A ring around a vertex is run from its first neighbour: of an inner vertex the one with the lowest id, of a border
+      vertex the one along the border from which its faces follow clockwise.
+    - The next ring lists, for each vertex of the last one in turn, its neighbours that are new, clockwise from the
+      first that lies in the last ring. A gap at the border is not marked.
+    - Where the part of the mesh ends before, the spiral is replaced by the nearest vertices (Euclidean, itself first).
+
+    Args:
+        vertices: (V, 3).
+        faces: (F, 3) int, consistently oriented manifold, counter-clockwise seen from outside.
+        length: vertices of a spiral.
+
+    Returns:
+        (V, length) int32; column 0 is the vertex itself. -1 is padding, where the whole mesh has fewer vertices.
+
+    Raises:
+        MeshError: for a vertex whose faces do not form one fan.
+    """
+    neighbours = [
+        [*fan[:1], *fan[:0:-1]] if closed else fan[::-1]
+        for fan, closed in zip(*_fans(len(vertices), faces), strict=True)
+    ]
+    result = np.full((len(vertices), length), PADDING, dtype=np.int32)
+    for vertex in range(len(vertices)):
+        spiral = _rings(vertex, neighbours, length)
+        if len(spiral) < length:
+            distance = np.linalg.norm(vertices - vertices[vertex], axis=1)
+            distance[vertex] = -1
+            spiral = distance.argsort(kind="stable").tolist()
+        cut = spiral[:length]
+        result[vertex, : len(cut)] = cut
+    return result
+
+
+def _rings(vertex: int, neighbours: list[list[int]], length: int) -> list[int]:
+    """Whole rings around a vertex, it first, until they are ``length`` vertices or the mesh ends."""
+    spiral, ring = [vertex], neighbours[vertex]
+    while ring and len(spiral) < length:
+        spiral += ring
+        seen, last, ring = set(spiral), set(ring), []
+        for inner in spiral[-len(last) :]:
+            around = neighbours[inner]
+            start = next((i for i, candidate in enumerate(around) if candidate in last), 0)
+            for candidate in around[start:] + around[:start]:
+                if candidate not in seen:
+                    seen.add(candidate)
+                    ring.append(candidate)
+    return spiral
+
+
+@register("spiralnet", presets=tuple(PRESETS))
+def build(hierarchy: Hierarchy, latent: int, *, preset: str = "paper") -> SpiralNet:
+    """SpiralNet++, spirals of fixed length without a reference point (Gong et al. 2019)."""
+    return SpiralNet(hierarchy, latent, PRESETS[preset])
