@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LATENTS = (8, 16, 64, 256, 512)  # of Fig. 5
 COMA_LATENTS = (8, 16, 64)  # of Fig. 4
 WEIGHTED_LATENT = 512  # section 4.4.3
-CONVERGENCE_LATENTS = (16, 256)
+CONVERGENCE_LATENTS = (16, 64, 256)
 CONVERGENCE_TIMES = (1 / 6, 1 / 3, 2 / 3, 1, 2, 4)  # the profile's epochs
 SEEDS = (0, 1, 2)
 WEIGHTED_DECAY = 2.2e-6  # the usual 5e-5 times 0.044, the mean of equation 6's weights on mh-scan

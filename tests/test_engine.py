@@ -262,12 +262,12 @@ def literal(x, weight, bias, matrices):
 
 
 LENGTH = 4
-GATHER_FIRST = [layers._GatherThenMix, layers._GatherThenMixNarrow]
-MIX_FIRST = [layers._MixThenGather, layers._MixThenGatherNarrow]
+GATHER_FIRST = [layers.GatherThenMix, layers.GatherThenMixNarrow]
+MIX_FIRST = [layers.MixThenGather, layers.MixThenGatherNarrow]
 CASES = [
-    *((order, selections) for order in (*GATHER_FIRST, layers._GatherThenMixSingle)),
-    *((order, interpolations) for order in (*GATHER_FIRST, *MIX_FIRST, layers._MixThenGatherSingle)),
-    *((order, selections) for order in (*MIX_FIRST, layers._MixThenGatherSingle)),
+    *((order, selections) for order in (*GATHER_FIRST, layers.GatherThenMixSingle)),
+    *((order, interpolations) for order in (*GATHER_FIRST, *MIX_FIRST, layers.MixThenGatherSingle)),
+    *((order, selections) for order in (*MIX_FIRST, layers.MixThenGatherSingle)),
 ]
 
 
@@ -323,12 +323,12 @@ def check_order(order, matrices, x, weight, bias, grad):
 
 # Order, V_out, V_in, C_in, C_out: what makes a SpiralConv choose it.
 CHOICES = [
-    (layers._GatherThenMix, 4, 6, 8, 2),
-    (layers._GatherThenMix, 5, 5, 8, 8),
-    (layers._GatherThenMixNarrow, 4, 6, 3, 8),
-    (layers._MixThenGather, 6, 4, 2, 8),
-    (layers._MixThenGather, 5, 5, 9, 8),
-    (layers._MixThenGatherNarrow, 6, 4, 8, 3),
+    (layers.GatherThenMix, 4, 6, 8, 2),
+    (layers.GatherThenMix, 5, 5, 8, 8),
+    (layers.GatherThenMixNarrow, 4, 6, 3, 8),
+    (layers.MixThenGather, 6, 4, 2, 8),
+    (layers.MixThenGather, 5, 5, 9, 8),
+    (layers.MixThenGatherNarrow, 6, 4, 8, 3),
 ]
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SIZE = (4.6, 3.7)  # inches; its fonts stay readable when shrunk to a column
 SPLITS = ("percentage", "identity")
-MARKERS = ("o", "s")
+MARKERS = ("o", "s", "^")
 BAND = "band: 95 % bootstrap interval over test persons"
 LIMIT_MM = 10.0  # of Fig. 6
 
@@ -99,7 +99,7 @@ def figure6(results: Sequence[Result], setup: Setup | None = None) -> Figure:
 
 
 def convergence_figure(results: Sequence[Result], setup: Setup | None = None) -> Figure:
-    """Error over the epochs of training, for two latent sizes: how far a profile is from converged.
+    """Error over the epochs of training, for three latent sizes: how far a profile is from converged.
 
     Every point is a training of its own, run to its end.
 

@@ -58,7 +58,7 @@ def spirals(
         raise MeshError(f"spirals: hops {hops}, dilation {dilation}, length {length}: each must be 1 or more")
     if not 0 <= reference < n:
         raise MeshError(f"spirals: reference vertex {reference} out of 0 … {n - 1}")
-    fans, closed = _fans(n, faces)
+    fans, closed = vertex_fans(n, faces)
     starts = _starts(vertices, faces, reference)
     sequences = []
     for vertex in range(n):
@@ -109,7 +109,7 @@ def _turn(vertex: int, start: int, fans: list[list[int]], closed: list[bool]) ->
     return fan[i:] + fan[:i] if closed[vertex] else [*fan[i:], PADDING, *fan[:i]]
 
 
-def _fans(n: int, faces: np.ndarray) -> tuple[list[list[int]], list[bool]]:
+def vertex_fans(n: int, faces: np.ndarray) -> tuple[list[list[int]], list[bool]]:
     """Neighbours of each vertex counter-clockwise; at a border from one border edge to the other."""
     following: list[dict[int, int]] = [{} for _ in range(n)]
     for a, b, c in np.asarray(faces).tolist():

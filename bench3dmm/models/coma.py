@@ -41,8 +41,17 @@ from numpy.polynomial import chebyshev
 from torch import nn
 
 from bench3dmm.mesh.geodesic import edge_graph
-from bench3dmm.models import layers, register
-from bench3dmm.models.layers import NARROW, Relu, SparseMap, convolve, vertex_major
+from bench3dmm.models import register
+from bench3dmm.models.layers import (
+    NARROW,
+    GatherThenMix,
+    GatherThenMixNarrow,
+    Relu,
+    SparseMap,
+    convolve,
+    vertex_major,
+    weights_by_step,
+)
 
 if TYPE_CHECKING:
     from bench3dmm.mesh.coarsen import Hierarchy
@@ -185,7 +194,7 @@ class ChebyshevConv(nn.Module):
         self.activation = None if last else Relu
         if down is not None:
             narrow = c_in < NARROW
-            self.order = layers._GatherThenMixNarrow if narrow else layers._GatherThenMix
+            self.order = GatherThenMixNarrow if narrow else GatherThenMix
             self.maps = (_PowersNarrow if narrow else _Powers)(laplacian, down, terms, c_in)
         else:
             self.order = _MixThenPowersNarrow if c_out < NARROW and up is None else _MixThenPowers
@@ -286,7 +295,7 @@ class _MixThenPowers:
     def forward(x, weight, bias, maps: _Upsampled):
         n_coarse, n_batch, c_in = x.shape
         c_out = len(weight)
-        mixes = layers._by_step(weight, c_in)
+        mixes = weights_by_step(weight, c_in)
         out = x.new_empty(maps.n_vertices, n_batch * c_out)
         count = maps.shares(n_batch, c_out, x.is_cuda)
         for share, out_share in zip(x.chunk(count, 1), _chunk_batch(out, n_batch, count), strict=True):
@@ -301,7 +310,7 @@ class _MixThenPowers:
     def backward(grad, x, weight, maps: _Upsampled, x_shape, needs_x):
         _, n_batch, c_in = x_shape
         c_out = len(weight)
-        mixes = layers._by_step(weight, c_in)
+        mixes = weights_by_step(weight, c_in)
         grad_mixes, grad_x = torch.zeros_like(mixes), []
         count = maps.shares(n_batch, c_out, x.is_cuda)
         for grad_share, share in zip(grad.chunk(count, 1), x.chunk(count, 1), strict=True):

@@ -84,12 +84,12 @@ def _rows_sum(x: torch.Tensor, index: torch.Tensor, start: torch.Tensor, weight:
 # weight is the published (C_out, L * C_in), step-major. Those for a single mesh have no backward.
 
 
-def _by_step(weight: torch.Tensor, c_in: int) -> torch.Tensor:
+def weights_by_step(weight: torch.Tensor, c_in: int) -> torch.Tensor:
     """(C_out, L * C_in) -> (L, C_in, C_out), a view."""
     return weight.view(len(weight), -1, c_in).permute(1, 2, 0)
 
 
-class _GatherThenMix:
+class GatherThenMix:
     """Gather the L steps, then add up L matrix products: where vertices are dropped."""
 
     @staticmethod
@@ -99,7 +99,7 @@ class _GatherThenMix:
     @staticmethod
     def forward(x, weight, bias, gather):
         _, n_batch, c_in = x.shape
-        by_step = _by_step(weight, c_in)
+        by_step = weights_by_step(weight, c_in)
         steps = gather.apply_rows(x.reshape(len(x), -1)).view(len(by_step), -1, c_in)  # [L, V_out * B, C_in]
         return torch.addbmm(bias, steps, by_step).view(-1, n_batch, len(weight)), steps
 
@@ -111,12 +111,12 @@ class _GatherThenMix:
         grad_weight = torch.bmm(steps.transpose(1, 2), by_step).permute(2, 0, 1).reshape(weight.shape)
         if not needs_x:
             return None, grad_weight
-        grad_steps = torch.bmm(by_step, _by_step(weight, c_in).transpose(1, 2))
+        grad_steps = torch.bmm(by_step, weights_by_step(weight, c_in).transpose(1, 2))
         grad_x = gather.apply_transposed(grad_steps.view(-1, n_batch * c_in))
         return grad_x.view(x_shape), grad_weight
 
 
-class _GatherThenMixNarrow:
+class GatherThenMixNarrow:
     """The same from few channels: all steps in one matrix product with L * C_in columns."""
 
     @staticmethod
@@ -144,7 +144,7 @@ class _GatherThenMixNarrow:
         return grad_rows.view(v_in, c_in, n_batch).transpose(1, 2), grad_weight
 
 
-class _MixThenGather:
+class MixThenGather:
     """Mix channels on the coarse vertices, then one sparse product that gathers, upsamples and sums."""
 
     @staticmethod
@@ -154,7 +154,7 @@ class _MixThenGather:
     @staticmethod
     def forward(x, weight, bias, gather):
         _, n_batch, c_in = x.shape
-        flat, by_step = x.reshape(-1, c_in), _by_step(weight, c_in)
+        flat, by_step = x.reshape(-1, c_in), weights_by_step(weight, c_in)
         mixed = torch.bmm(flat.expand(len(by_step), -1, -1), by_step)  # [L, V_in * B, C_out]
         out = gather.apply_rows(mixed.view(-1, n_batch * len(weight)))
         return out.view(-1, n_batch, len(weight)).add_(bias), flat
@@ -162,7 +162,7 @@ class _MixThenGather:
     @staticmethod
     def backward(grad, flat, weight, gather, x_shape, needs_x):
         c_out = grad.shape[2]
-        by_step = _by_step(weight, flat.shape[1])
+        by_step = weights_by_step(weight, flat.shape[1])
         grad_mixed = gather.apply_transposed(grad.reshape(len(grad), -1)).view(len(by_step), -1, c_out)
         grad_weight = torch.bmm(flat.t().expand(len(by_step), -1, -1), grad_mixed)
         grad_weight = grad_weight.permute(2, 0, 1).reshape(weight.shape)
@@ -172,7 +172,7 @@ class _MixThenGather:
         return grad_x.view(x_shape), grad_weight
 
 
-class _MixThenGatherNarrow:
+class MixThenGatherNarrow:
     """The same to few channels: one matrix product with L * C_out rows."""
 
     @staticmethod
@@ -211,7 +211,7 @@ class _RowTable(nn.Module):
         self.register_buffer("index", torch.from_numpy(index), persistent=False)
 
 
-class _GatherThenMixSingle:
+class GatherThenMixSingle:
     """The same for one mesh, without gradient: a spiral's steps lie side by side, ready for one matrix product."""
 
     @staticmethod
@@ -226,7 +226,7 @@ class _GatherThenMixSingle:
         return torch.addmm(bias, steps, weight.t()).unsqueeze(1), None
 
 
-class _MixThenGatherSingle:
+class MixThenGatherSingle:
     """The same for one mesh, without gradient."""
 
     @staticmethod
@@ -329,11 +329,11 @@ class SpiralConv(nn.Module):
         self.mix_first = self.v_in < self.v_out or fewer_out or not selects
         if self.mix_first:
             narrow = c_out < NARROW
-            self.order = _MixThenGatherNarrow if narrow else _MixThenGather
-            self.single_order = _MixThenGatherSingle if narrow else None
+            self.order = MixThenGatherNarrow if narrow else MixThenGather
+            self.single_order = MixThenGatherSingle if narrow else None
         else:
-            self.order = _GatherThenMixNarrow if c_in < NARROW else _GatherThenMix
-            self.single_order = _GatherThenMixSingle
+            self.order = GatherThenMixNarrow if c_in < NARROW else GatherThenMix
+            self.single_order = GatherThenMixSingle
         self.gather = self.order.plan(matrices, c_in, c_out)
         self.single_gather = self.single_order and self.single_order.plan(matrices, c_in, c_out)
 

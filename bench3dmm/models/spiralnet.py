@@ -31,7 +31,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from bench3dmm.mesh.spirals import PADDING, _fans
+from bench3dmm.mesh.spirals import PADDING, vertex_fans
 from bench3dmm.models import register
 from bench3dmm.models.layers import SpiralConv, spiral_matrices, vertex_major
 
@@ -141,7 +141,7 @@ def ring_spirals(vertices: np.ndarray, faces: np.ndarray, length: int) -> np.nda
     """
     neighbours = [
         [*fan[:1], *fan[:0:-1]] if closed else fan[::-1]
-        for fan, closed in zip(*_fans(len(vertices), faces), strict=True)
+        for fan, closed in zip(*vertex_fans(len(vertices), faces), strict=True)
     ]
     result = np.full((len(vertices), length), PADDING, dtype=np.int32)
     for vertex in range(len(vertices)):
