@@ -96,7 +96,9 @@ _BENCH_EXAMPLES = (
 @app.command(help=_RUN_HELP, epilog=_EXAMPLES)
 def run(
     dataset: Annotated[str, typer.Option(help="Dataset, or a variant of it as NAME@VARIANT.")],
-    split: Annotated[str, typer.Option(help="percentage (known people) or identity (new people).")] = "percentage",
+    split: Annotated[
+        str, typer.Option(help="percentage (known people), identity (new) or without:EXPRESSION.")
+    ] = "percentage",
     model: Annotated[str, typer.Option(help="See: bench3dmm list models.")] = "neural3dmm",
     preset: Annotated[str, typer.Option(help="Architecture: paper (the text) or release (the code).")] = "paper",
     latent: Annotated[int, typer.Option(help="Size d of the latent code.")] = 16,
@@ -510,7 +512,8 @@ def _splits() -> list[tuple[str, str]]:
     from bench3dmm.data.splits import split_names
 
     notes = {"percentage": "90/10 within each identity", "identity": "92/8 of the identities"}
-    return [(name, notes.get(name, "")) for name in split_names()]
+    without = ("without:EXPRESSION", "all meshes of one expression are tested, e.g. without:fear")
+    return [*((name, notes.get(name, "")) for name in split_names()), without]
 
 
 def _models() -> list[tuple[str, str]]:

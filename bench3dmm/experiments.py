@@ -78,7 +78,7 @@ def _ledger(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
 
 
 def _convergence(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
-    """How far a profile is from converged: error against epochs for two latent sizes, first seed."""
+    """How far a profile is from converged: error against epochs for three latent sizes, first seed."""
     common = {**common, "seed": common["seed"][:1]}
     epochs = _convergence_epochs(common["profile"])
     return grid(dataset=bu3dfe, latent=CONVERGENCE_LATENTS, epochs=epochs, **common)

@@ -55,7 +55,7 @@ class Run:
 
     Attributes:
         dataset: name, optionally with a variant: ``mh-scan``, ``mh-scan@clean``.
-        split: ``percentage`` or ``identity``.
+        split: ``percentage``, ``identity``, or ``without:`` and an expression.
         model, preset: what is trained, and with which architecture.
         latent: size d of the code.
         loss: training loss.

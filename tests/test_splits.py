@@ -94,3 +94,35 @@ def test_too_little_to_split():
 def test_unknown_split_suggests():
     with pytest.raises(UnknownNameError, match="Did you mean 'identity'"):
         make_split("identities", table([5, 5]))
+
+
+def test_without_an_expression_tests_all_of_it_and_nothing_else():
+    samples = table([20] * 5)
+    split = make_split("without:fear", samples)
+    np.testing.assert_array_equal(split.test, np.flatnonzero(samples["expression"] == "fear"))
+    np.testing.assert_array_equal(np.sort(np.concatenate([split.train, split.test])), np.arange(100))
+    assert not set(samples["expression"].iloc[split.train]) & {"fear"}
+    assert split.sha256 != make_split("without:sad", samples).sha256
+
+
+def test_an_expression_that_cannot_be_left_out_is_refused():
+    samples = table([20] * 5)
+    with pytest.raises(UnknownNameError, match=r"expression 'faer'\. Did you mean 'fear'"):
+        make_split("without:faer", samples)
+    with pytest.raises(UnknownNameError, match="split 'without:'"):
+        make_split("without:", samples)
+    with pytest.raises(DataError, match="no test_share"):
+        make_split("without:fear", samples, test_share=0.2)
+    with pytest.raises(DataError, match="leaves none"):
+        make_split("without:sad", samples[samples["expression"] == "sad"])
+    with pytest.raises(DataError, match="no column 'expression'"):
+        make_split("without:fear", samples.drop(columns="expression"))
+
+
+def test_the_sets_leave_out_each_expression_of_the_papers_tables():
+    from bench3dmm.data.makehuman import recipe, sample_table
+    from bench3dmm.data.paper_counts import TABLE1, TABLE2
+
+    for name, counts in (("mh-seq", TABLE1), ("mh-scan", TABLE2)):
+        samples = sample_table(recipe(name))
+        assert {e: len(make_split(f"without:{e}", samples).test) for e in counts} == dict(counts)

@@ -101,7 +101,7 @@ def landmark_table(results: Sequence[Result], setup: Setup | None = None) -> pd.
 
 
 def convergence_table(results: Sequence[Result], setup: Setup | None = None) -> pd.DataFrame:
-    """Error in mm after so many epochs of training (rows) at two latent sizes, and how far above the longest that is.
+    """Error in mm after so many epochs of training (rows) at three latent sizes, and how far above the longest that is.
 
     Raises:
         DataError: none of its runs is among the results.

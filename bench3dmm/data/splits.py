@@ -1,4 +1,5 @@
-"""Train/test splits: by percentage within each identity, or by whole identities (the paper, section 4.1)."""
+"""Train/test splits: by percentage within each identity or by whole identities (the paper, section 4.1), or without
+one expression (the extrapolation experiment of CoMA: Ranjan et al., ECCV 2018)."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from bench3dmm.storage import canonical_json, hash_arrays
 
 TEST_SHARE = 0.10  # percentage split: of each identity's meshes
 HELD_OUT_SHARE = 0.08  # identity split: of the identities (8 of 100)
+WITHOUT = "without:"  # and an expression, all meshes of which are tested
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +43,10 @@ def split_names() -> list[str]:
 
 
 def check_split(name: str) -> None:
-    """Raises UnknownNameError, with the nearest known split."""
-    if name not in SPLITS:
-        raise UnknownNameError("split", name, SPLITS)
+    """Raises UnknownNameError, with the nearest known split; whether a set has the expression is seen with the set."""
+    leaves_one_out = name.startswith(WITHOUT) and len(name) > len(WITHOUT)
+    if name not in SPLITS and not leaves_one_out:
+        raise UnknownNameError("split", name, [*SPLITS, f"{WITHOUT}EXPRESSION"])
 
 
 def make_split(name: str, samples: pd.DataFrame, seed: int = 0, test_share: float = 0.0) -> Split:
@@ -53,22 +56,39 @@ def make_split(name: str, samples: pd.DataFrame, seed: int = 0, test_share: floa
     drawn whatever order the rows come in.
 
     Args:
-        name: ``percentage`` (90/10 within each identity, at least one mesh on each side) or ``identity``
-            (8 % of the identities, at least one, are held out).
-        samples: the dataset's table, with a column ``subject``.
+        name: ``percentage`` (90/10 within each identity, at least one mesh on each side), ``identity``
+            (8 % of the identities, at least one, are held out) or ``without:EXPRESSION`` (its meshes are tested, all
+            others trained on; nothing is drawn).
+        samples: the dataset's table, with a column ``subject``, for the last also ``expression``.
         seed: of the draw.
         test_share: instead of the 10 % or 8 %; 0 keeps those.
 
     Raises:
-        UnknownNameError: with the nearest known split.
-        DataError: if the table is too small to split, or has no column ``subject``.
+        UnknownNameError: with the nearest known split or expression.
+        DataError: if the table is too small to split, or lacks a column; for a share of a split without one.
     """
     check_split(name)
+    if name not in SPLITS:
+        return _without(name, samples, seed, test_share)
     by_subject = _rows_by_subject(samples)
     draw, share = SPLITS[name]
     test = np.sort(draw(by_subject, test_share or share, np.random.default_rng(seed)))
     train = np.setdiff1d(np.arange(len(samples)), test)
     return Split(name, seed, train, test)
+
+
+def _without(name: str, samples: pd.DataFrame, seed: int, test_share: float) -> Split:
+    if "expression" not in samples:
+        raise DataError(f"the samples have no column 'expression', which the split {name} needs")
+    if test_share:
+        raise DataError(f"the split {name} tests all meshes of one expression: it takes no test_share")
+    expression = name.removeprefix(WITHOUT)
+    tested = samples["expression"].to_numpy(str) == expression
+    if not tested.any():
+        raise UnknownNameError("expression", expression, sorted(set(samples["expression"])))
+    if tested.all():
+        raise DataError(f"all meshes are {expression}: the split {name} leaves none for training")
+    return Split(name, seed, np.flatnonzero(~tested), np.flatnonzero(tested))
 
 
 def _percentage(by_subject: dict[str, np.ndarray], share: float, rng: np.random.Generator) -> np.ndarray:
