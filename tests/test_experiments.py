@@ -14,7 +14,7 @@ from synthetic_results import make_result
 
 from bench3dmm import data, device, experiments
 from bench3dmm.errors import UnknownNameError
-from bench3dmm.experiments import check_datasets, experiment, stored_state, sweep, varying_fields
+from bench3dmm.experiments import CONVERGENCE_LATENTS, check_datasets, experiment, stored_state, sweep, varying_fields
 from bench3dmm.results import result_path, save_result
 from bench3dmm.run import PROFILES, Run
 
@@ -32,7 +32,7 @@ def store(run, folder, recipe):
 
 def test_convergence_runs_of_the_profile_quick_stay_those_that_are_stored():
     runs = experiment("convergence", profile="quick")
-    assert [run.epochs for run in runs] == 2 * [5, 10, 20, 0, 60, 120]
+    assert [run.epochs for run in runs] == len(CONVERGENCE_LATENTS) * [5, 10, 20, 0, 60, 120]
     assert runs[3].run_id == "64db9693cb6a" and runs[5].run_id == "c88e7d3a81eb"
 
 
