@@ -287,7 +287,8 @@ def _claims(evidence: _Evidence) -> Iterator[Block]:
         "A claim is reproduced where the 95 % bootstrap interval of its effect, over test meshes (of persons, where "
         "these are known) and training seeds, lies wholly on the claimed side of its threshold; not reproduced where "
         "it lies wholly on the other; else, with fewer than three seeds or with a run missing, inconclusive. "
-        "Intervals have the width that Student's t gives so few seeds and persons; each seed's effect stands beside them."
+        "Intervals have the width that Student's t gives so few seeds and persons; each seed's effect stands "
+        "beside them."
     )
     setup = evidence.setup
     if (setup.coma, setup.bu3dfe) != tuple(PRINTED):
