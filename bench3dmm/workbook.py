@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,19 +134,8 @@ class Workbook:
         )
 
     def verdicts(self, *ids: str) -> pd.DataFrame:
-        """The same as a table; below it on which data, and what else a reader should know of the claims."""
-        from bench3dmm.claims import verdict_table
-
-        verdicts = self.judge(*ids)
-        table = verdict_table(verdicts).rename(columns={"reason": "because"})[SHOWN].round(3)
-        measured = dict.fromkeys(part for verdict in verdicts for part in verdict.data.split("; "))
-        notes: dict[str, list[str]] = {}
-        for verdict in verdicts:
-            if verdict.claim.note:
-                notes.setdefault(verdict.claim.note, []).append(verdict.claim.id)
-        said = [f"{', '.join(claims)}: {note}" for note, claims in notes.items()]
-        table.attrs["footer"] = "\n".join([" · ".join(measured), *said])
-        return table
+        """The same as a table, see `claims_table`."""
+        return claims_table(self.judge(*ids))
 
     def provenance(self) -> pd.DataFrame:
         """Where the numbers come from: one row for each dataset, machine, commit and version among the results."""
@@ -166,3 +156,18 @@ class Workbook:
         keys = ["dataset", "profile", "data sha256", "device", "commit", "torch"]
         grouped = pd.DataFrame(rows, columns=[*keys, "minutes"]).groupby(keys, sort=False)["minutes"]
         return grouped.agg(runs="size", minutes="sum").round(1).reset_index()
+
+
+def claims_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
+    """Verdicts as notebooks show them; below on which data, and what else a reader should know of the claims."""
+    from bench3dmm.claims import verdict_table
+
+    table = verdict_table(verdicts).rename(columns={"reason": "because"})[SHOWN].round(3)
+    measured = dict.fromkeys(part for verdict in verdicts for part in verdict.data.split("; "))
+    notes: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        if verdict.claim.note:
+            notes.setdefault(verdict.claim.note, []).append(verdict.claim.id)
+    said = [f"{', '.join(claims)}: {note}" for note, claims in notes.items()]
+    table.attrs["footer"] = "\n".join([" · ".join(measured), *said])
+    return table

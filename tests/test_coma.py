@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from mesh_shapes import grid, wavy_with_hole
 from peers import (
-    check_batches_do_not_mix,
-    check_codes_and_meshes,
-    check_learns,
-    check_repeats,
-    check_run,
     check_same_as,
-    check_state,
     embedded,
     in_float64,
     small_hierarchy,
@@ -237,39 +229,6 @@ def test_codes_are_not_negative():
     model = build_model("coma", small_hierarchy(), 32)
     z = model.encode(torch.randn(8, small_hierarchy().sizes[0], 3))
     assert (z >= 0).all() and (z == 0).any() and (z > 0).any()
-
-
-@pytest.mark.parametrize("latent", [8, 64])
-@pytest.mark.parametrize("mesh", ["mh-seq", "mh-scan"])
-def test_codes_and_meshes_have_the_right_shapes(mesh, latent):
-    check_codes_and_meshes("coma", embedded(mesh), latent)
-
-
-def test_meshes_of_a_batch_do_not_mix():
-    check_batches_do_not_mix("coma")
-
-
-def test_repeats_under_a_seed():
-    check_repeats("coma")
-
-
-def test_state_goes_round():
-    check_state("coma")
-
-
-def test_learns():
-    check_learns("coma")
-
-
-def test_hierarchy_of_another_depth_is_refused():
-    shallow = copy.copy(small_hierarchy())
-    object.__setattr__(shallow, "levels", shallow.levels[:-1])
-    with pytest.raises(ValueError, match="5 levels"):
-        build_model("coma", shallow, 5)
-
-
-def test_runs(tmp_path, spheres):
-    check_run("coma", tmp_path, spheres)
 
 
 def test_default_preset_is_the_papers():

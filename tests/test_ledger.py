@@ -14,13 +14,14 @@ from bench3dmm.data import recipe_sha256
 from bench3dmm.data.makehuman import Registration, recipe, sample_table
 from bench3dmm.data.splits import make_split
 from bench3dmm.errors import DataError
-from bench3dmm.experiments import RELEASED_TEST_SHARE, RELEASED_VALIDATION, experiment
+from bench3dmm.experiments import RELEASED_TEST_SHARE, RELEASED_VALIDATION, WEIGHTED_DECAY, experiment
 from bench3dmm.ledger import BEGIN, END, PAGE, SWITCHES, fill, ledger_block, ledger_markdown, ledger_table, write_ledger
 from bench3dmm.mesh.coarsen import build_hierarchy
 from bench3dmm.mesh.geodesic import edge_graph, graph_distances, landmark_weights, released_landmark_weights
 from bench3dmm.models import build_model
 from bench3dmm.page import Notice, Table
 from bench3dmm.results import save_result
+from bench3dmm.run import Run
 
 SETUP = Setup(bu3dfe="sphere", profile="smoke")
 RELEASE_BETTER = 0.3
@@ -134,6 +135,12 @@ def test_page_shows_what_is_stored():
     """Otherwise: python -m bench3dmm.ledger."""
     text = PAGE.read_text()
     assert text == fill(text, ledger_markdown())
+
+
+def test_the_decay_is_the_usual_one_times_the_mean_weight(page):
+    mean = landmark_weights(Registration.of(recipe("mh-scan")).template).mean()
+    assert f"{mean:.3f} on average on `mh-scan`" in page and f"some {int(1 / mean)} times" in page
+    assert pytest.approx(Run("mh-scan").weight_decay * mean, rel=0.02) == WEIGHTED_DECAY
 
 
 def test_every_switch_is_on_the_page(page):

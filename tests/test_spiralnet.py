@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from mesh_shapes import grid, icosphere, wavy_with_hole
 from peers import (
-    check_batches_do_not_mix,
-    check_codes_and_meshes,
-    check_learns,
-    check_repeats,
-    check_run,
     check_same_as,
-    check_state,
     embedded,
     in_float64,
     small_hierarchy,
@@ -150,39 +142,6 @@ def test_in_float32_too(sphere_hierarchy):
     torch.manual_seed(0)
     model = build_model("spiralnet", sphere_hierarchy, 5)
     check_same_as(lambda weights, x: oracle(weights, sphere_hierarchy, x), model, sphere_hierarchy, 4, 1e-5)
-
-
-@pytest.mark.parametrize("latent", [8, 64])
-@pytest.mark.parametrize("mesh", ["mh-seq", "mh-scan"])
-def test_codes_and_meshes_have_the_right_shapes(mesh, latent):
-    check_codes_and_meshes("spiralnet", embedded(mesh), latent)
-
-
-def test_meshes_of_a_batch_do_not_mix():
-    check_batches_do_not_mix("spiralnet")
-
-
-def test_repeats_under_a_seed():
-    check_repeats("spiralnet")
-
-
-def test_state_goes_round():
-    check_state("spiralnet")
-
-
-def test_learns():
-    check_learns("spiralnet")
-
-
-def test_hierarchy_of_another_depth_is_refused():
-    shallow = copy.copy(small_hierarchy())
-    object.__setattr__(shallow, "levels", shallow.levels[:-1])
-    with pytest.raises(ValueError, match="5 levels"):
-        build_model("spiralnet", shallow, 5)
-
-
-def test_runs(tmp_path, spheres):
-    check_run("spiralnet", tmp_path, spheres)
 
 
 def test_default_preset_is_the_papers():

@@ -12,7 +12,7 @@ import numpy as np
 
 from bench3dmm.bootstrap import bootstrap_mean
 from bench3dmm.errors import Bench3dmmError, DataError
-from bench3dmm.experiments import SEEDS, experiment
+from bench3dmm.experiments import SEEDS, experiment, stored_state
 from bench3dmm.figures import run_line
 
 if TYPE_CHECKING:
@@ -134,23 +134,16 @@ def stored_results(runs: Iterable[Run], results_dir: str | Path = "results") -> 
     """
     from bench3dmm.results import load_result, result_path
 
-    paths = (result_path(run, results_dir) for run in runs)
-    results = {path: load_result(path) for path in paths if path.exists()}
-    for path, result in results.items():
-        today, name = _recipe_today(result.run.dataset), result.run.dataset
-        if today and today != result.provenance["dataset_recipe_sha256"]:
-            raise DataError(f"{path}: measured on another version of {name}; delete it, or sweep again with --force")
-    return list(results.values())
-
-
-def _recipe_today(name: str) -> str | None:
-    """None where nothing here says what the name stands for, as for a licensed set measured elsewhere."""
-    from bench3dmm.data import recipe_sha256
-
-    try:
-        return recipe_sha256(name)
-    except DataError:
-        return None
+    results = []
+    for run in runs:
+        path, state = result_path(run, results_dir), stored_state(run, results_dir)
+        if state == "stale":
+            raise DataError(
+                f"{path}: measured on another version of {run.dataset}; delete it, or sweep again with --force"
+            )
+        if state == "stored":
+            results.append(load_result(path))
+    return results
 
 
 @functools.cache

@@ -65,8 +65,7 @@ def landmark_weights(template: Template) -> np.ndarray:
     """
     if not len(template.landmarks):
         raise MeshError(f"{template.name}: the weighted loss needs landmarks, and the template has none")
-    offsets = template.vertices[:, None] - template.vertices[template.landmarks]
-    distance = np.sqrt((offsets**2).sum(2)).min(1)
+    distance = landmark_distance(template)
     others = distance[distance > 0]
     nearest = others.min() if len(others) else 1.0
     return nearest / np.where(distance > 0, distance, nearest)

@@ -48,6 +48,7 @@ from bench3dmm.models.layers import (
     GatherThenMixNarrow,
     Relu,
     SparseMap,
+    check_depth,
     convolve,
     vertex_major,
     weights_by_step,
@@ -92,9 +93,8 @@ class Coma(nn.Module):
     def __init__(self, hierarchy: Hierarchy, latent: int, preset: _Preset) -> None:
         super().__init__()
         depth = len(preset.encoder)
-        sizes = [len(level.vertices) for level in hierarchy.levels]
-        if len(sizes) != depth + 1:
-            raise ValueError(f"this preset needs {depth + 1} levels, the hierarchy has {len(sizes)}")
+        check_depth(hierarchy, depth)
+        sizes = hierarchy.sizes
         laplacians = [scaled_laplacian(level.vertices, level.faces) for level in hierarchy.levels[:-1]]
         self.n_coarsest, self.bottleneck = sizes[-1], preset.encoder[-1]
 

@@ -17,6 +17,7 @@ shape: a row for a vertex and channel, with the batch innermost, keeps all L ste
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sp
@@ -24,6 +25,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.autograd.function import once_differentiable
+
+if TYPE_CHECKING:
+    from bench3dmm.mesh.coarsen import Hierarchy
 
 NARROW = 8
 
@@ -344,6 +348,12 @@ class SpiralConv(nn.Module):
         if self.single_order and x.shape[1] == 1 and not torch.is_grad_enabled():
             order, gather = self.single_order, self.single_gather
         return convolve(x, weight, bias, order, gather, Elu if self.elu else None)
+
+
+def check_depth(hierarchy: Hierarchy, depth: int) -> None:
+    """Raises ValueError for a hierarchy that has not one level more than a model has downsamplings."""
+    if len(hierarchy.levels) != depth + 1:
+        raise ValueError(f"this preset needs {depth + 1} levels, the hierarchy has {len(hierarchy.levels)}")
 
 
 def vertex_major(x: torch.Tensor) -> torch.Tensor:

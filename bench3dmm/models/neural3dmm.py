@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from bench3dmm.models import register
-from bench3dmm.models.layers import SpiralConv, spiral_matrices, vertex_major
+from bench3dmm.models.layers import SpiralConv, check_depth, spiral_matrices, vertex_major
 
 if TYPE_CHECKING:
     from bench3dmm.mesh.coarsen import Hierarchy
@@ -70,9 +70,8 @@ class Neural3DMM(nn.Module):
     def __init__(self, hierarchy: Hierarchy, latent: int, preset: _Preset) -> None:
         super().__init__()
         depth = len(preset.encoder)
-        sizes = [len(level.vertices) for level in hierarchy.levels]
-        if len(sizes) != depth + 1:
-            raise ValueError(f"this preset needs {depth + 1} levels, the hierarchy has {len(sizes)}")
+        check_depth(hierarchy, depth)
+        sizes = hierarchy.sizes
         spirals = [hierarchy.spirals(i, preset.hops[i], preset.dilation[i]) for i in range(depth)]
 
         self.n_coarsest, self.bottleneck = sizes[-1], preset.bottleneck

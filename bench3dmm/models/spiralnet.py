@@ -33,7 +33,7 @@ from torch import nn
 
 from bench3dmm.mesh.spirals import PADDING, vertex_fans
 from bench3dmm.models import register
-from bench3dmm.models.layers import SpiralConv, spiral_matrices, vertex_major
+from bench3dmm.models.layers import SpiralConv, check_depth, spiral_matrices, vertex_major
 
 if TYPE_CHECKING:
     from bench3dmm.mesh.coarsen import Hierarchy
@@ -74,9 +74,8 @@ class SpiralNet(nn.Module):
     def __init__(self, hierarchy: Hierarchy, latent: int, preset: _Preset) -> None:
         super().__init__()
         depth = len(preset.encoder)
-        sizes = [len(level.vertices) for level in hierarchy.levels]
-        if len(sizes) != depth + 1:
-            raise ValueError(f"this preset needs {depth + 1} levels, the hierarchy has {len(sizes)}")
+        check_depth(hierarchy, depth)
+        sizes = hierarchy.sizes
         levels = hierarchy.levels[:-1]
         steps = [spiral_matrices(ring_spirals(at.vertices, at.faces, preset.length)) for at in levels]
         self.n_coarsest, self.bottleneck = sizes[-1], preset.encoder[-1]
