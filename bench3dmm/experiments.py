@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench3dmm.data.splits import WITHOUT
 from bench3dmm.errors import Bench3dmmError, DataError, TrainingError, UnknownNameError
 from bench3dmm.results import Result, read_document, result_path, to_frame
-from bench3dmm.run import PROFILES, Run, check_names, execute
+from bench3dmm.run import PROFILES, Run, check_names, execute, published_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +27,9 @@ WEIGHTED_LATENT = 512  # section 4.4.3
 CONVERGENCE_LATENTS = (16, 64, 256)
 CONVERGENCE_TIMES = (1 / 6, 1 / 3, 2 / 3, 1, 2, 4)  # the profile's epochs
 SEEDS = (0, 1, 2)
+PEERS = ("pca", "coma", "spiralnet", "neural3dmm")
+PEER_LATENTS = (8, 16, 64, 256)
+EXTRAPOLATION_LATENT = 8  # of CoMA's own experiment
 WEIGHTED_DECAY = 2.2e-6  # the usual 5e-5 times 0.044, the mean of equation 6's weights on mh-scan
 RELEASED_TEST_SHARE = 0.0764  # 136 of BU3DFE's 1,779 meshes
 RELEASED_VALIDATION = 100  # training rows
@@ -84,6 +88,53 @@ def _convergence(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
     return grid(dataset=bu3dfe, latent=CONVERGENCE_LATENTS, epochs=epochs, **common)
 
 
+def _peers(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
+    """Every model over the latent size: known people on both sets, new ones on the one that has enough of them."""
+    return [
+        *peer_runs(bu3dfe, "percentage", **common),
+        *peer_runs(coma, "percentage", **common),
+        *peer_runs(bu3dfe, "identity", **common),
+    ]
+
+
+def _extrapolation(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
+    """CoMA's extrapolation: each expression left out in turn, d = 8, first seed (Ranjan et al. 2018, Table 3)."""
+    first = {**common, "seed": common["seed"][:1], "latents": [EXTRAPOLATION_LATENT]}
+    return [run for name in expressions_of(coma) for run in peer_runs(coma, f"{WITHOUT}{name}", **first)]
+
+
+def peer_runs(
+    dataset: str,
+    split: str = "percentage",
+    *,
+    profile: str = "quick",
+    seed: Sequence[int] = SEEDS,
+    models: Sequence[str] = PEERS,
+    latents: Sequence[int] = PEER_LATENTS,
+) -> list[Run]:
+    """Models on one protocol, each with the training it was published with; by latent size, model and seed.
+
+    One that is fitted in closed form is the same for every seed, and is run for the first alone.
+    """
+    from bench3dmm.models import closed_form
+
+    return [
+        published_run(dataset=dataset, split=split, model=model, latent=latent, profile=profile, seed=s)
+        for latent, model in itertools.product(latents, models)
+        for s in (seed[:1] if closed_form(model) else seed)
+    ]
+
+
+def expressions_of(dataset: str) -> list[str]:
+    """The expressions of a dataset, sorted; of an embedded one without making its meshes."""
+    from bench3dmm.data import load_dataset
+    from bench3dmm.data.makehuman import SETS, recipe, sample_table
+
+    embedded = dataset.partition("@")[0] in SETS
+    samples = sample_table(recipe(dataset)) if embedded else load_dataset(dataset).samples
+    return sorted(samples["expression"].unique())
+
+
 def _convergence_epochs(profile: str) -> list[int]:
     """Each length once; the profile's own stays 0, so that its run is the one the other experiments have."""
     own = PROFILES[profile].epochs
@@ -97,6 +148,8 @@ EXPERIMENTS: dict[str, Callable[..., list[Run]]] = {
     "weighted-loss": _weighted_loss,
     "ledger": _ledger,
     "convergence": _convergence,
+    "peers": _peers,
+    "extrapolation": _extrapolation,
 }
 FIGURES = ("datasets", "splits", "weighted-loss")  # what the paper's own figures show and its claims are about
 PAPER = (*FIGURES, "ledger", "convergence")  # what `paper` stands for

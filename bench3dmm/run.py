@@ -49,9 +49,14 @@ PROFILES = {
 }
 
 
+ADDED = {"optimizer": "adam"}
+"""Fields that runs did not have at first, and the value that all of them had without saying so."""
+
+
 @dataclass(frozen=True)
 class Run:
-    """One training and its evaluation. The defaults of the optimisation are the published ones.
+    """One training and its evaluation. The defaults of the optimisation are those published for Neural3DMM;
+    `published_run` takes those of the run's own model.
 
     Attributes:
         dataset: name, optionally with a variant: ``mh-scan``, ``mh-scan@clean``.
@@ -65,7 +70,8 @@ class Run:
         validation: training rows, the last ones, that are left out, as the released code does with 100.
         profile: see `PROFILES`.
         epochs: 0 stands for the profile's.
-        batch_size, learning_rate, learning_rate_decay, weight_decay: of Adam; the decay is per epoch.
+        batch_size, learning_rate, learning_rate_decay, weight_decay: of the optimiser; the decay is per epoch.
+        optimizer: ``adam``, or ``sgd`` with momentum; see `bench3dmm.step`.
 
     Raises:
         Bench3dmmError: for a value that is not of its type or out of range. Names of datasets, splits, models
@@ -88,6 +94,7 @@ class Run:
     learning_rate: float = 1e-3
     learning_rate_decay: float = 0.99
     weight_decay: float = 5e-5
+    optimizer: str = "adam"
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -115,8 +122,12 @@ class Run:
 
     @property
     def run_id(self) -> str:
-        """First 12 hex digits of the sha256 over the canonical JSON of all fields."""
-        return hashlib.sha256(canonical_json(self.as_dict()).encode()).hexdigest()[:12]
+        """First 12 hex digits of the sha256 over the canonical JSON of all fields.
+
+        Without those of `ADDED` that have the value which was the only one before: results stored then stay found.
+        """
+        fields = {name: value for name, value in self.as_dict().items() if ADDED.get(name) != value}
+        return hashlib.sha256(canonical_json(fields).encode()).hexdigest()[:12]
 
     @property
     def n_epochs(self) -> int:
@@ -131,8 +142,9 @@ class Run:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Run:
-        """Raises Bench3dmmError for a missing, unknown or wrong field."""
+        """Raises Bench3dmmError for a missing, unknown or wrong field; one of `ADDED` may be missing."""
         names = cls.field_names()
+        values = {**ADDED, **values}
         for name in values:
             if name not in names:
                 raise UnknownNameError("field of a run", str(name), names)
@@ -158,19 +170,34 @@ def _coerce(name: str, kind: str, value: Any) -> Any:
     raise Bench3dmmError(f"{name} must be {wanted}, got {value!r}")
 
 
+def published_run(**fields: Any) -> Run:
+    """A run with the training its model was published with; fields that are given hold instead.
+
+    Raises:
+        UnknownNameError: no such model or preset.
+    """
+    from bench3dmm.models import published_training
+
+    model = fields.get("model", Run.model)
+    preset = fields.get("preset", Run.preset)
+    return Run(**{**published_training(model, preset), **fields})
+
+
 QUICKSTART = Run("mh-scan", latent=16, profile="quick")
 """What notebooks/00_quickstart.ipynb trains, and ``bench3dmm verify`` where no run is named."""
 
 
 def check_names(run: Run) -> None:
-    """Raises UnknownNameError for a split, model, preset or loss that does not exist."""
+    """Raises UnknownNameError for a split, model, preset, loss or optimiser that does not exist."""
     from bench3dmm.data.splits import check_split
     from bench3dmm.losses import check_loss
     from bench3dmm.models import check_model
+    from bench3dmm.step import check_optimizer
 
     check_split(run.split)
     check_model(run.model, run.preset)
     check_loss(run.loss)
+    check_optimizer(run.optimizer)
 
 
 def execute(
@@ -277,7 +304,14 @@ def _train_and_evaluate(
         model,
         train.load_normalised(dataset.vertices, train_rows, normaliser, device),
         make_loss(run.loss, dataset.template, device),
-        train.Schedule(run.n_epochs, run.batch_size, run.learning_rate, run.learning_rate_decay, run.weight_decay),
+        train.Schedule(
+            run.n_epochs,
+            run.batch_size,
+            run.learning_rate,
+            run.learning_rate_decay,
+            run.weight_decay,
+            run.optimizer,
+        ),
         run.seed,
         checkpoint=checkpoint,
         fingerprint=canonical_json({**hashes, **run.as_dict(), "device": device.type, **provenance.versions()}),

@@ -1,4 +1,4 @@
-"""One training step (forward, backward, Adam), done the way the device likes it.
+"""One training step (forward, backward, optimiser), done the way the device likes it.
 
 Both kinds take the rows of a batch and add the batch's loss, times its meshes, to ``total``, a tensor on the device:
 nothing is read back before the epoch ends.
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from bench3dmm.errors import UnknownNameError
 from bench3dmm.parallel import Workers
 
 if TYPE_CHECKING:
@@ -24,15 +25,35 @@ SHARE = 8  # meshes; a thread with fewer spends its time on overheads
 WARM_UP = 3  # steps before a CUDA graph is captured: libraries and the optimiser's state set themselves up
 
 
-def make_optimizer(model: nn.Module, schedule: Schedule, device: torch.device) -> torch.optim.Adam:
-    """The published optimiser; on a GPU with a learning rate that lives there, so that a captured step reads it."""
+MOMENTUM = 0.9
+OPTIMIZERS = {"adam": "Adam", "sgd": f"stochastic gradient descent with momentum {MOMENTUM}"}
+
+
+def check_optimizer(name: str) -> None:
+    """Raises UnknownNameError, with the nearest name."""
+    if name not in OPTIMIZERS:
+        raise UnknownNameError("optimizer", name, OPTIMIZERS)
+
+
+def make_optimizer(model: nn.Module, schedule: Schedule, device: torch.device) -> torch.optim.Optimizer:
+    """The schedule's optimiser; on a GPU with a learning rate that lives there, so that a captured step reads it.
+
+    Weight decay is L2, added to the gradient; parameters whose names start with one of ``model.undecayed`` have none.
+    """
     rate: float | torch.Tensor = schedule.learning_rate
     graphed = device.type == "cuda"
     if graphed:
         rate = torch.tensor(rate, device=device)
-    return torch.optim.Adam(
-        model.parameters(), lr=rate, weight_decay=schedule.weight_decay, fused=True, capturable=graphed
-    )
+    spared = tuple(getattr(model, "undecayed", ()))
+    decayed, undecayed = [], []
+    for name, parameter in model.named_parameters():
+        (undecayed if name.startswith(spared) else decayed).append(parameter)
+    groups = [{"params": decayed, "weight_decay": schedule.weight_decay}]
+    if undecayed:
+        groups.append({"params": undecayed, "weight_decay": 0.0})
+    if schedule.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=rate, momentum=MOMENTUM, fused=True)
+    return torch.optim.Adam(groups, lr=rate, fused=True, capturable=graphed)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -34,6 +34,7 @@ class Schedule:
     learning_rate: float
     decay: float  # of the learning rate, each epoch
     weight_decay: float
+    optimizer: str = "adam"
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +95,7 @@ def fit(
 ) -> tuple[list[float], float]:
     """Train an autoencoder; the weights of the last epoch stay in the model.
 
-    Adam, learning rate × decay after each epoch, no early stopping. The order of the meshes depends on seed and
+    Learning rate × decay after each epoch, no early stopping. The order of the meshes depends on seed and
     epoch alone, so a run that resumes from its checkpoint ends with the weights of an uninterrupted one.
 
     Args:
@@ -163,21 +164,21 @@ def _save_checkpoint(
     path: Path,
     fingerprint: str,
     model: nn.Module,
-    optimizer: torch.optim.Adam,
+    optimizer: torch.optim.Optimizer,
     losses: list[float],
     seconds: float,
 ) -> None:
     """One file, replaced atomically: the tensors, and the scalars in its header."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"adam.{index}.{name}": tensor for name, tensor in state.items()}
+        tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     content = save(tensors, {"losses": json.dumps(losses), "seconds": repr(seconds), "fingerprint": fingerprint})
     write_atomically(path, lambda file: file.write(content))
 
 
 def _resume(
-    path: Path, fingerprint: str, model: nn.Module, optimizer: torch.optim.Adam, schedule: Schedule
+    path: Path, fingerprint: str, model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Schedule
 ) -> tuple[list[float], float]:
     """Losses and seconds so far, with model and optimizer as they were; nothing if there is no checkpoint."""
     if not path.exists():
@@ -198,7 +199,7 @@ def _resume(
     model.load_state_dict({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("model.")})
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
-        if name.startswith("adam."):
+        if name.startswith("optimizer."):
             _, index, key = name.split(".")
             state.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -61,3 +61,15 @@ def test_subspace_iteration_finds_the_same_space():
     iterated = principal_axes(x, 8, exact_limit=100)
     np.testing.assert_allclose(iterated.T @ iterated, exact.T @ exact, atol=1e-4)
     np.testing.assert_allclose(iterated @ iterated.T, np.eye(8), atol=1e-10)
+
+
+def test_codes_of_the_training_meshes_have_unit_variance():
+    """Equation 1 of the paper: coefficients count standard deviations."""
+    x = centred(50, 20, rank=5)
+    model = pca(20, 7).double()
+    meshes = torch.from_numpy(x).view(50, 20, 3)
+    model.fit_closed_form(meshes)
+    codes = model.encode(meshes).numpy()
+    singular = np.linalg.svd(x, compute_uv=False)
+    np.testing.assert_allclose(model.deviations[:5], singular[:5] / np.sqrt(50), rtol=1e-9)
+    np.testing.assert_allclose(codes.T @ codes / 50, np.diag([1.0] * 5 + [0.0] * 2), atol=1e-9)

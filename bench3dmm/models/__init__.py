@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench3dmm.errors import UnknownNameError
 
@@ -28,20 +28,34 @@ if TYPE_CHECKING:
 class _Entry:
     build: Callable[..., nn.Module]
     presets: tuple[str, ...]
+    training: Mapping[str, Any]
+    closed_form: bool
     summary: str
 
 
 _REGISTRY: dict[str, _Entry] = {}
 
 
-def register(name: str, presets: tuple[str, ...] = ("paper",)):
-    """Decorator: make ``build(hierarchy, latent, *, preset)`` known under ``name``."""
+def register(
+    name: str,
+    presets: tuple[str, ...] = ("paper",),
+    training: Mapping[str, Any] | None = None,
+    *,
+    closed_form: bool = False,
+):
+    """Decorator: make ``build(hierarchy, latent, *, preset)`` known under ``name``.
+
+    Args:
+        training: what the model was published with, where that differs from `bench3dmm.run.Run`'s defaults: optimizer,
+            learning_rate, learning_rate_decay, weight_decay, batch_size.
+        closed_form: it is fitted without chance, so that all seeds are one.
+    """
 
     def add(build):
         if name in _REGISTRY and _REGISTRY[name].build.__module__ != build.__module__:
             raise ValueError(f"two models are called {name!r}")
         summary = (build.__doc__ or "").strip().partition("\n")[0]
-        _REGISTRY[name] = _Entry(build, presets, summary)
+        _REGISTRY[name] = _Entry(build, presets, dict(training or {}), closed_form, summary)
         return build
 
     return add
@@ -60,6 +74,20 @@ def model_names() -> list[str]:
 def preset_names(model: str) -> tuple[str, ...]:
     """The presets of a model, its default first. Raises UnknownNameError."""
     return _entry(model).presets
+
+
+def published_training(model: str, preset: str) -> dict[str, Any]:
+    """The fields of a run in which the model's published training differs from `Run`'s defaults.
+
+    Raises UnknownNameError.
+    """
+    check_model(model, preset)
+    return dict(_entry(model).training)
+
+
+def closed_form(model: str) -> bool:
+    """Whether a model is fitted in closed form, by ``fit_closed_form``. Raises UnknownNameError."""
+    return _entry(model).closed_form
 
 
 def model_summary(model: str) -> str:

@@ -22,8 +22,7 @@ own count is 33,856 (as github.com/sw-gong/coma cites it); that is the number of
 32, 32, 16, 16, 3 (inferred).
 
 **Training** as published: L1 plus 5e-4 of half the squared weights and biases of the fully connected layers alone,
-stochastic gradient descent with momentum 0.9 at 8e-3, 0.99 per epoch, batch 16, 300 epochs (200 in the code). Here
-every model is trained by the one trainer, with Adam.
+stochastic gradient descent with momentum 0.9 at 8e-3, 0.99 per epoch, batch 16, 300 epochs (200 in the code).
 """
 
 from __future__ import annotations
@@ -89,6 +88,7 @@ class Coma(nn.Module):
     """
 
     batch_innermost = True  # in the memory of the meshes it is given; others are copied
+    undecayed = ("encoder_convs.", "decoder_convs.")
 
     def __init__(self, hierarchy: Hierarchy, latent: int, preset: _Preset) -> None:
         super().__init__()
@@ -369,7 +369,9 @@ def _by_term(weight: torch.Tensor, c_in: int) -> torch.Tensor:
     return weight.view(len(weight), -1, c_in).transpose(0, 1).reshape(-1, c_in)
 
 
-@register("coma", presets=tuple(PRESETS))
+@register(
+    "coma", presets=tuple(PRESETS), training={"optimizer": "sgd", "learning_rate": 8e-3, "weight_decay": 5e-4}
+)
 def build(hierarchy: Hierarchy, latent: int, *, preset: str = "paper") -> Coma:
     """Convolutional mesh autoencoder with Chebyshev filters (Ranjan et al. 2018)."""
     return Coma(hierarchy, latent, PRESETS[preset])

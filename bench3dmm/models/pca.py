@@ -1,4 +1,8 @@
-"""PCA, the linear baseline: the best linear autoencoder in the squared error on the training meshes."""
+"""PCA, the linear morphable model: the best linear autoencoder in the squared error on the training meshes.
+
+A shape is ``mean + sum_i z_i sigma_i v_i`` with orthonormal components v_i and sigma_i^2 the variance along them (the
+paper, eq. 1; Blanz and Vetter, SIGGRAPH 1999), so that the codes z of the training meshes have unit variance.
+"""
 
 from __future__ import annotations
 
@@ -17,29 +21,33 @@ CHUNK = 4096  # columns held in float64 at a time
 
 
 class PCA(nn.Module):
-    """Orthonormal components of centred meshes, in mm. ``components`` is (d, 3V), by decreasing variance."""
+    """Orthonormal ``components`` (d, 3V) of centred meshes, by decreasing variance, and the ``deviations`` (d,) along
+    them, in mm."""
 
     scale_coordinates = False
 
     def __init__(self, n_vertices: int, latent: int) -> None:
         super().__init__()
         self.register_buffer("components", torch.zeros(latent, 3 * n_vertices))
+        self.register_buffer("deviations", torch.zeros(latent))
 
     def fit_closed_form(self, x: torch.Tensor) -> None:
-        """Fit to centred meshes x (N, V, 3). Components beyond the rank of x stay zero."""
+        """Fit to centred meshes x (N, V, 3). Components and deviations beyond the rank of x stay zero."""
         flat = x.reshape(len(x), -1)
         latent = len(self.components)
         components = principal_axes(flat, min(latent, len(flat) - 1, flat.shape[1]))
         self.components.zero_()
         self.components[: len(components)] = components.to(self.components)
+        self.deviations.copy_((flat @ self.components.T).double().square().mean(dim=0).sqrt())
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
-        """Centred meshes (B, V, 3) -> codes (B, d), in mm."""
-        return x.reshape(len(x), -1) @ self.components.T
+        """Centred meshes (B, V, 3) -> codes (B, d), in standard deviations."""
+        scale = torch.where(self.deviations > 0, self.deviations, torch.inf)
+        return x.reshape(len(x), -1) @ self.components.T / scale
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         """Codes (B, d) -> centred meshes (B, V, 3)."""
-        return (z @ self.components).view(len(z), -1, 3)
+        return (z * self.deviations @ self.components).view(len(z), -1, 3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.decode(self.encode(x))
@@ -78,7 +86,7 @@ def _subspace_iteration(x: torch.Tensor, n_axes: int) -> torch.Tensor:
     return axes.double() @ rotation.T[:, :n_axes]
 
 
-@register("pca")
+@register("pca", closed_form=True)
 def build(hierarchy: Hierarchy, latent: int, *, preset: str = "paper") -> PCA:
     """Principal component analysis, fitted in closed form."""
     return PCA(len(hierarchy.levels[0].vertices), latent)

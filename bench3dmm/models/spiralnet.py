@@ -11,8 +11,7 @@ Fast and Highly Efficient Mesh Convolution Operator", ICCV Workshops 2019).
   so only the kept vertices are convolved;
 - all weights Xavier uniform, all biases zero.
 
-**Training** in that code: L1, Adam at 1e-3 without weight decay, 0.99 per epoch, batch 32, 300 epochs. Here every model
-is trained by the one trainer; the defaults of `Run` differ from these in batch size and weight decay.
+**Training** in that code: L1, Adam at 1e-3 without weight decay, 0.99 per epoch, batch 32, 300 epochs.
 
 **Spirals** have 9 vertices at every level, dilation 1. The authors take neighbours clockwise as OpenMesh stores them:
 at a border from the border, elsewhere from whichever came first. That is an accident of the order of faces, and means
@@ -170,7 +169,7 @@ def _rings(vertex: int, neighbours: list[list[int]], length: int) -> list[int]:
     return spiral
 
 
-@register("spiralnet", presets=tuple(PRESETS))
+@register("spiralnet", presets=tuple(PRESETS), training={"batch_size": 32, "weight_decay": 0.0})
 def build(hierarchy: Hierarchy, latent: int, *, preset: str = "paper") -> SpiralNet:
     """SpiralNet++, spirals of fixed length without a reference point (Gong et al. 2019)."""
     return SpiralNet(hierarchy, latent, PRESETS[preset])
