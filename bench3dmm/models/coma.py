@@ -369,9 +369,7 @@ def _by_term(weight: torch.Tensor, c_in: int) -> torch.Tensor:
     return weight.view(len(weight), -1, c_in).transpose(0, 1).reshape(-1, c_in)
 
 
-@register(
-    "coma", presets=tuple(PRESETS), training={"optimizer": "sgd", "learning_rate": 8e-3, "weight_decay": 5e-4}
-)
+@register("coma", presets=tuple(PRESETS), training={"optimizer": "sgd", "learning_rate": 8e-3, "weight_decay": 5e-4})
 def build(hierarchy: Hierarchy, latent: int, *, preset: str = "paper") -> Coma:
     """Convolutional mesh autoencoder with Chebyshev filters (Ranjan et al. 2018)."""
     return Coma(hierarchy, latent, PRESETS[preset])
