@@ -207,4 +207,4 @@ def test_as_many_reconstructions_are_kept_as_are_asked_for():
         _, arrays = evaluate(Shift(by), vertices, samples, np.arange(90), normaliser, CPU, reconstructions=count)
         assert arrays["reconstruction_offset"].shape == (count, 7, 3)
         assert len(arrays["reconstruction_index"]) == count
-        np.testing.assert_allclose(arrays["reconstruction_offset"][:, 0], [(0.12, 0, -1)] * count, atol=1e-3)
+        np.testing.assert_allclose(arrays["reconstruction_offset"], np.full((count, 7, 3), (0.12, 0, -1)), atol=1e-3)
