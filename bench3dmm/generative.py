@@ -6,7 +6,6 @@ measured where the data hold the truth: see `transfer_errors` and `path_errors`.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,9 +140,7 @@ def extrapolate(model: Autoencoder, a: np.ndarray, b: np.ndarray, places: Sequen
     return model.decode(line(start, end, places))
 
 
-def transfer(
-    model: Autoencoder, neutral_a: np.ndarray, expressive_a: np.ndarray, neutral_b: np.ndarray
-) -> np.ndarray:
+def transfer(model: Autoencoder, neutral_a: np.ndarray, expressive_a: np.ndarray, neutral_b: np.ndarray) -> np.ndarray:
     """Give b the expression of a by latent arithmetic: decode(z(neutral b) + z(expressive a) - z(neutral a)).
 
     All (B, V, 3) mm. With b = a it is the reconstruction of a's expression.
@@ -178,9 +175,9 @@ def expressive_rows(samples: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
 def transfer_rows(samples: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
     """What to transfer, (k, 4) rows: neutral a, expressive a, neutral b and the truth, b's own mesh.
 
-    The truth goes through `rows`, the test meshes. Its example a is one other person with the same expression at the
-    same level, drawn by a hash of the truth's row; rows without one are left out. Neither a's meshes nor the neutral
-    ones need be test meshes: they are what is given.
+    The truth goes through `rows`, the test meshes. Its example a is the next person, by row, with the same expression
+    at the same level; rows without one are left out. Neither a's meshes nor the neutral ones need be test meshes: they
+    are what is given.
 
     Raises:
         DataError: nothing can be transferred.
@@ -196,7 +193,7 @@ def transfer_rows(samples: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
     for truth in expressive_rows(samples, rows):
         others = [row for row in alike[cells[truth]] if people[row] != people[truth]]
         if others:
-            example = others[zlib.crc32(str(int(truth)).encode()) % len(others)]
+            example = next((row for row in others if row > truth), others[0])
             found.append((neutral[people[example]], example, neutral[people[truth]], truth))
     if not found:
         raise DataError("no test mesh has a neutral mesh of its person and another person's same expression and level")
