@@ -13,7 +13,7 @@ import numpy as np
 
 from bench3dmm import generative
 from bench3dmm.artefacts.setup import Chosen, Setup, choose
-from bench3dmm.artefacts.tables import NONE, number
+from bench3dmm.artefacts.tables import NONE
 from bench3dmm.bootstrap import bootstrap_mean
 from bench3dmm.data.splits import make_split
 from bench3dmm.errors import DataError
@@ -70,7 +70,7 @@ def sampling_figure(
         gaussian = generative.LatentGaussian.fit(codes)
         drawn = gaussian.sample(SAMPLES, np.random.default_rng(0))
         shapes.append(model.decode(np.concatenate([gaussian.mean[None], drawn])))
-        misfits += _misfits(result.run.model, codes, drawn)
+        misfits += _misfits(result.run.model, codes, gaussian)
     said = [f"Gaussian fitted to the codes of {len(train):,} training meshes", "the same random numbers for all models"]
     titles = ["mean code", *(f"sample {i + 1}" for i in range(SAMPLES))]
     return _grid(np.stack(shapes), dataset, _labels(chosen), titles, _footer(chosen, latent, *said, *misfits))
@@ -179,8 +179,8 @@ def generative_table(
         latent,
         f"mm, 95 % intervals over {len(set(people[targets]))} persons and {len(set(people[points]))}",
         f"transfer of {len(targets)} expressions: mean vertex distance to the person's own, after rigid alignment",
-        f"interpolation of {len(points)}: the same to the nearest of {generative.PATH_STEPS} meshes between the neutral "
-        "and the strongest",
+        f"interpolation of {len(points)}: the same to the nearest of {generative.PATH_STEPS} meshes between the "
+        "neutral and the strongest one",
         "truths are test meshes, what they are made from may be training meshes",
     )
     return frame
@@ -258,10 +258,9 @@ def _specificity(result: Result) -> str:
 
 
 def _labels(chosen: Chosen) -> list[str]:
-    return [
-        f"{result.run.model}\nspecificity\n{number(result.metrics.get('specificity_mm', np.nan))} mm"
-        for result in chosen.results
-    ]
+    specificities = [result.metrics.get("specificity_mm", np.nan) for result in chosen.results]
+    shown = [NONE if np.isnan(value) else f"{value:.2f} mm" for value in specificities]
+    return [f"{result.run.model}\nspecificity\n{s}" for result, s in zip(chosen.results, shown, strict=True)]
 
 
 def _name(dataset: Dataset, row: int) -> str:
@@ -274,11 +273,12 @@ def _footer(chosen: Chosen, latent: int, *parts: str) -> str:
     return " · ".join([run_line(*chosen.results), f"d = {latent}", *missing, *parts, SPECIFICITY])
 
 
-def _misfits(name: str, codes: np.ndarray, drawn: np.ndarray) -> list[str]:
+def _misfits(name: str, codes: np.ndarray, gaussian: generative.LatentGaussian) -> list[str]:
     """Where codes are not what a Gaussian takes them for."""
     said = []
     if (codes >= 0).all():
-        said.append(f"{name}: no code is negative, {100 * (drawn < 0).mean():.0f} % of the drawn values are")
+        below = (gaussian.sample(1000, np.random.default_rng(0)) < 0).mean()
+        said.append(f"{name}: no code is negative, {100 * below:.1f} % of the Gaussian's values are")
     if still := int((np.ptp(codes, axis=0) == 0).sum()):
         said.append(f"{name}: {still} of its {codes.shape[1]} units never vary")
     return said
@@ -292,7 +292,7 @@ def _grid(
     footer: str,
     error: np.ndarray | None = None,
 ) -> Figure:
-    """Meshes (R, C, V, 3) in rows and columns with one camera; the last column painted with ``error`` (R, V), if any."""
+    """Meshes (R, C, V, 3) in rows and columns with one camera; an ``error`` (R, V) is painted on the last column."""
     faces, flat = dataset.template.faces, shapes.reshape(-1, *shapes.shape[2:])
     width, height = size = tight_size(flat, CELL)
     view = fit_view(flat, "front", size)
