@@ -17,7 +17,6 @@ from bench3dmm.artefacts.tables import NONE
 from bench3dmm.bootstrap import bootstrap_mean
 from bench3dmm.data.splits import make_split
 from bench3dmm.errors import DataError
-from bench3dmm.evaluate import even_positions
 from bench3dmm.experiments import PEER_LATENTS
 from bench3dmm.figures import colour_bar, picture, run_line, style, tight_size
 from bench3dmm.render import ERROR_MAP, contact_sheet, fit_view, render_meshes
@@ -237,6 +236,8 @@ def _distant_pair(dataset: Dataset, chosen: Chosen) -> tuple[int, int]:
 
 
 def _thinned(rows: np.ndarray) -> np.ndarray:
+    from bench3dmm.evaluate import even_positions
+
     return rows[even_positions(len(rows), MEASURED)]
 
 
