@@ -79,6 +79,7 @@ def test_gaussian_has_the_mean_and_covariance_of_the_codes():
     codes = rng.normal(size=(200, 4)) @ rng.normal(size=(4, 4)) + 5
     fitted = LatentGaussian.fit(codes)
     np.testing.assert_allclose(fitted.factor @ fitted.factor.T, np.cov(codes, rowvar=False), rtol=1e-9)
+    assert (fitted.factor.max(axis=0) == np.abs(fitted.factor).max(axis=0)).all(), "an axis has one sign everywhere"
     sampled = fitted.sample(200_000, np.random.default_rng(0))
     deviation = codes.std(axis=0, ddof=1)
     np.testing.assert_allclose(sampled.mean(axis=0), codes.mean(axis=0), atol=0.02 * deviation.max())
@@ -172,7 +173,9 @@ def test_alignment_undoes_rigid_motion_and_nothing_else(meshes):
     moved = meshes[:4] @ Rotation.random(4, random_state=0).as_matrix() + rng.normal(size=(4, 1, 3))
     np.testing.assert_allclose(generative.align(moved, meshes[:4]), meshes[:4], atol=1e-9)
     np.testing.assert_allclose(generative.shape_error(moved, meshes[:4]), 0, atol=1e-9)
-    np.testing.assert_allclose(generative.align(meshes[:1] @ Rotation.random(random_state=1).as_matrix(), meshes[0])[0], meshes[0])
+    np.testing.assert_allclose(
+        generative.align(meshes[:1] @ Rotation.random(random_state=1).as_matrix(), meshes[0])[0], meshes[0]
+    )
     mirrored, larger = meshes[:4] * [-1, 1, 1], 1.1 * meshes[:4]
     assert (generative.shape_error(mirrored, meshes[:4]) > 1).all()
     radius = np.linalg.norm(meshes[:4] - meshes[:4].mean(axis=1, keepdims=True), axis=2).mean(axis=1)
