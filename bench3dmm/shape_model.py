@@ -23,6 +23,7 @@ from scipy.spatial import cKDTree
 
 from bench3dmm.device import full_precision
 from bench3dmm.errors import TrainingError
+from bench3dmm.latent import LatentGaussian
 from bench3dmm.step import arrange
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from bench3dmm.train import Normaliser
 
-SAMPLES = 100
+SAMPLES, SEED = 100, 0
 BATCH = {"cpu": 32, "cuda": 256}
 PATCH = 16  # vertices whose mean offset bounds the distance from below
 EXACT_AT_A_TIME = 8
@@ -67,22 +68,13 @@ def measure_shape_model(
             unexplained += float(np.square(offset, dtype=np.float64).sum())
             total += float(np.square(meshes - normaliser.mean, dtype=np.float64).sum())
             codes.append(z.cpu().numpy())
-        drawn = gaussian_codes(np.concatenate(codes), SAMPLES).astype(np.float32)
-        decoded = [model.decode(torch.from_numpy(z).to(device)).cpu().numpy() for z in np.array_split(drawn, 4)]
+        drawn = LatentGaussian.fit(np.concatenate(codes)).sample(SAMPLES, np.random.default_rng(SEED))
+        pieces = torch.from_numpy(drawn.astype(np.float32)).to(device).split(BATCH[device.type])
+        decoded = [model.decode(z).cpu().numpy() for z in pieces]
     shapes = normaliser.invert(np.concatenate(decoded))
     if not np.isfinite(unexplained) or not np.isfinite(shapes).all():
         raise TrainingError("a reconstruction of a training mesh or a random shape is not finite")
     return ShapeModel(1 - unexplained / max(total, 1e-12), nearest_distances(shapes, vertices, rows))
-
-
-def gaussian_codes(codes: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
-    """(count, d) draws from the Gaussian with the mean and covariance of codes (n, d).
-
-    As random combinations of the centred codes: exact, also where the covariance has no inverse.
-    """
-    mean = codes.mean(axis=0, dtype=np.float64)
-    weights = np.random.default_rng(seed).standard_normal((count, len(codes)))
-    return mean + weights @ (codes - mean) / np.sqrt(max(len(codes) - 1, 1))
 
 
 def nearest_distances(shapes: np.ndarray, vertices: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -17,7 +17,8 @@ from bench3dmm.artefacts import generative as drawn
 from bench3dmm.artefacts.setup import Setup
 from bench3dmm.errors import Bench3dmmError, DataError
 from bench3dmm.experiments import peer_runs
-from bench3dmm.generative import LatentGaussian, TrainedModel
+from bench3dmm.generative import TrainedModel
+from bench3dmm.latent import LatentGaussian
 from bench3dmm.results import result_path
 from bench3dmm.run import Run, execute, published_run
 from bench3dmm.workbook import Workbook, run_command

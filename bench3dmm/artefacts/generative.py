@@ -19,6 +19,7 @@ from bench3dmm.data.splits import make_split
 from bench3dmm.errors import DataError
 from bench3dmm.experiments import PEER_LATENTS
 from bench3dmm.figures import colour_bar, picture, run_line, style, tight_size
+from bench3dmm.latent import LatentGaussian
 from bench3dmm.render import ERROR_MAP, contact_sheet, fit_view, render_meshes
 from bench3dmm.run import PROFILES, rows_of_profile
 
@@ -66,7 +67,7 @@ def sampling_figure(
     for result in chosen.results:
         model, train = _model(models, result), _training_rows(result, dataset)
         codes = _encode(model, dataset.vertices, train)
-        gaussian = generative.LatentGaussian.fit(codes)
+        gaussian = LatentGaussian.fit(codes)
         drawn = gaussian.sample(SAMPLES, np.random.default_rng(0))
         shapes.append(model.decode(np.concatenate([gaussian.mean[None], drawn])))
         misfits += _misfits(result.run.model, codes, gaussian)
@@ -274,7 +275,7 @@ def _footer(chosen: Chosen, latent: int, *parts: str) -> str:
     return " · ".join([run_line(*chosen.results), f"d = {latent}", *missing, *parts, SPECIFICITY])
 
 
-def _misfits(name: str, codes: np.ndarray, gaussian: generative.LatentGaussian) -> list[str]:
+def _misfits(name: str, codes: np.ndarray, gaussian: LatentGaussian) -> list[str]:
     """Where codes are not what a Gaussian takes them for."""
     said = []
     if (codes >= 0).all():
