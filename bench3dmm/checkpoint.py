@@ -73,7 +73,7 @@ class TrainedModel:
 
     def encode(self, meshes: ArrayLike) -> np.ndarray:
         """Meshes (V, 3) or (N, V, 3), mm -> codes (d,) or (N, d) float32. Raises DataError, see `reconstruct`."""
-        return self._mapped(lambda x: self.network.encode(self._normalised(x)), meshes, self._check_meshes)
+        return self._mapped(self._encode, meshes, self._check_meshes, (self.latent,))
 
     def decode(self, codes: ArrayLike) -> np.ndarray:
         """Codes (d,) or (N, d) -> meshes (V, 3) or (N, V, 3) float32, mm.
@@ -81,8 +81,7 @@ class TrainedModel:
         Raises:
             DataError: codes of another size, or not finite.
         """
-        decoded = self._mapped(lambda z: self.network.decode(self._on_device(z)), codes, self._check_codes)
-        return self.normaliser.invert(decoded)
+        return self._mapped(self._decode, codes, self._check_codes, (self.template.n_vertices, 3))
 
     def reconstruct(self, meshes: ArrayLike) -> np.ndarray:
         """Meshes (V, 3) or (N, V, 3), mm -> what the model makes of them, as float32 of the same shape.
@@ -91,39 +90,54 @@ class TrainedModel:
             DataError: for meshes of another topology (both sizes are named), of another unit (the first one's size
                 is looked at), or with coordinates that are not finite.
         """
-        reconstructed = self._mapped(lambda x: self.network(self._normalised(x)), meshes, self._check_meshes)
-        return self.normaliser.invert(reconstructed)
+        return self._mapped(self._reconstruct, meshes, self._check_meshes, (self.template.n_vertices, 3))
+
+    def _encode(self, meshes: np.ndarray) -> np.ndarray:
+        return self.network.encode(self._normalised(meshes)).cpu().numpy()
+
+    def _decode(self, codes: np.ndarray) -> np.ndarray:
+        decoded = self.network.decode(torch.from_numpy(codes).to(self.device))
+        return self.normaliser.invert(decoded.cpu().numpy())
+
+    def _reconstruct(self, meshes: np.ndarray) -> np.ndarray:
+        return self.normaliser.invert(self.network(self._normalised(meshes)).cpu().numpy())
+
+    def _normalised(self, meshes: np.ndarray) -> torch.Tensor:
+        return arrange(self.network, torch.from_numpy(self.normaliser.apply(meshes)).to(self.device))
 
     def _mapped(
-        self, function: Callable[[np.ndarray], torch.Tensor], given: ArrayLike, check: Callable[[np.ndarray], int]
+        self,
+        function: Callable[[np.ndarray], np.ndarray],
+        given: ArrayLike,
+        check: Callable[[np.ndarray], int],
+        shape: tuple[int, ...],
     ) -> np.ndarray:
-        """The function's values for one item, or, batch by batch, for many; computed as `evaluate` does."""
+        """The function's values, each of a shape, for one item or, batch by batch, for many; as `evaluate` computes.
+
+        ``check`` refuses what is no item, and says how many axes one has.
+        """
         given = np.asarray(given)
         single = given.ndim == check(given)
         items = given[None] if single else given
+        result = np.empty((len(items), *shape), dtype=np.float32)
         batch = BATCH[self.device.type]
-        starts = range(0, max(1, len(items)), batch)  # of nothing, too, the values have a shape
 
-        def values(start: int) -> np.ndarray:
-            piece = np.asarray(items[start : start + batch], dtype=np.float32)
-            if len(bad := np.flatnonzero(~np.isfinite(piece.reshape(len(piece), -1)).all(axis=1))):
-                raise DataError(f"number {start + bad[0]} of what is given has values that are NaN or infinite")
+        def put(start: int) -> None:
+            piece = np.array(items[start : start + batch], dtype=np.float32, order="C")
+            finite = np.isfinite(piece).all(axis=tuple(range(1, piece.ndim)))
+            if not finite.all():
+                raise DataError(
+                    f"number {start + finite.argmin()} of what is given has values that are NaN or infinite"
+                )
             with torch.inference_mode():  # a thread's own setting
-                return function(piece).cpu().numpy()
+                result[start : start + batch] = function(piece)
 
         keep_freed_memory()
-        with full_precision(), Workers(1 if self.device.type == "cuda" else len(starts)) as workers:
-            result = np.concatenate(workers.map(values, starts))
+        with full_precision(), Workers(1 if self.device.type == "cuda" else len(items) // batch) as workers:
+            workers.map(put, range(0, len(items), batch))
         return result[0] if single else result
 
-    def _normalised(self, meshes: np.ndarray) -> torch.Tensor:
-        return arrange(self.network, self._on_device(self.normaliser.apply(meshes)))
-
-    def _on_device(self, array: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
-
     def _check_meshes(self, meshes: np.ndarray) -> int:
-        """How many axes one mesh has."""
         if meshes.ndim not in (2, 3) or meshes.shape[-1] != 3 or meshes.dtype.kind not in "fiu":
             raise DataError(
                 f"meshes are numbers of shape (V, 3) or (N, V, 3) in mm, not {meshes.dtype} of {meshes.shape}"
@@ -144,7 +158,6 @@ class TrainedModel:
         return 2
 
     def _check_codes(self, codes: np.ndarray) -> int:
-        """How many axes one code has."""
         if codes.ndim not in (1, 2) or codes.shape[-1] != self.latent or codes.dtype.kind not in "fiu":
             raise DataError(
                 f"codes are numbers of shape ({self.latent},) or (N, {self.latent}), not {codes.dtype} of {codes.shape}"

@@ -14,7 +14,7 @@ import numpy as np
 
 from bench3dmm.checkpoint import TrainedModel
 from bench3dmm.data.meshes import SUFFIXES
-from bench3dmm.data.sources import UNITS, Expected, MeshFiles, extent, listed, unit_of
+from bench3dmm.data.sources import SAME_SIZE, UNITS, Expected, MeshFiles, extent, listed, unit_of
 from bench3dmm.errors import DataError
 from bench3dmm.mesh.files import write_mesh
 from bench3dmm.storage import write_text
@@ -61,6 +61,8 @@ def reconstruct_folder(
             holds files, or lies in the folder of the meshes.
     """
     folder, output = Path(folder), Path(output)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
     meshes = MeshFiles(folder, listed(folder, SUFFIXES), remedy="nothing is written yet; mend or remove it")
     if not len(meshes):
         raise DataError(f"{folder}: no PLY or OBJ files")
@@ -68,6 +70,12 @@ def reconstruct_folder(
     size = extent(meshes.load(0)[0])
     unit = unit_of(size, f"the first mesh, {meshes.paths[0]},", unit)
     template = model.template
+    wanted = extent(template.vertices)
+    if not wanted / SAME_SIZE <= size * UNITS[unit] <= wanted * SAME_SIZE:
+        raise DataError(
+            f"{meshes.paths[0]} measures {size:.4g} {unit} at its longest, the model's template {wanted:.4g} mm; name "
+            f"the right unit: --unit {', '.join(UNITS)}"
+        )
     expected = Expected(template.n_vertices, template.faces, size, of=f"the model's template ({template.name})")
     for row in _bar(len(meshes), "checking", progress):
         meshes.read(row, expected)
