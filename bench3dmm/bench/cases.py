@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -56,6 +57,7 @@ def template_of(mesh: str) -> Template:
     return face(int(count)) if kind == "face" else Registration.of(recipe(mesh)).template
 
 
+@functools.cache
 def face(n_vertices: int) -> Template:
     """mh-scan's template with ``n_vertices`` vertices: split triangles until there are enough, then decimate."""
     base = template_of("mh-scan")
