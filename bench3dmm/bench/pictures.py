@@ -84,7 +84,13 @@ def peers_figure(record: dict[str, Any]) -> Figure:
             axes.set_xlabel("milliseconds (median; whiskers: least and most)")
         first = figure.axes[0]
         first.set_yticks(-np.arange(len(names)), [_peer_label(*name) for name in names], fontsize=8)
-        first.legend(loc="upper right")
+        figure.axes[1].legend(loc="upper right")  # the quickest model is on top
+        for name in names:
+            if fits := [row for row in rows if (row["model"], row["preset"]) == name and "fit_s" in row]:
+                text = "; ".join(
+                    f"{row['fit_s']:.1f} s for {row['fit_meshes']:,} meshes ({row['mesh']})" for row in fits
+                )
+                first.text(0, -names.index(name), f" closed form, once:\n {text}", va="center", fontsize=7, color=SOFT)
         add_footer(figure, f"d = {rows[0]['latent']}. {machine_line(record)}")
     return figure
 
