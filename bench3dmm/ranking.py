@@ -10,7 +10,8 @@ A pair whose 95 % interval holds 0 is a *tie*: these persons and seeds do not te
 that they are equal. Otherwise the one with the smaller error is *better*. A model's rank is 1 + the number of models
 that are better than it. Ties are not transitive: where a ties with b and b with c, a may still be better than c; then
 a and b share rank 1, and c has rank 2. Every pair is judged alone: of twenty pairs of equal models one is expected
-to be told apart by chance.
+to be told apart by chance. Where persons and three seeds are simulated, the intervals hold the true difference in 93
+to 98 of 100 cases (tests/test_ranking.py): fewest against a model without seeds, most where both parts are alike.
 """
 
 from __future__ import annotations
@@ -50,9 +51,10 @@ class Standing:
         shared: whether another model has that rank too.
         mean: of the error over seeds, persons and meshes, in mm, with its interval.
         seeds: the mean error of each, in mm, by seed.
-        parameters: how many are trained; None where the results do not say.
+        parameters: how many are trained, of PCA its components' and deviations'; None where the results do not say.
         training_seconds: the longest of its trainings'.
         closed_form: fitted without chance, so that one seed is all of them.
+        runs: behind it.
     """
 
     model: str
@@ -63,6 +65,7 @@ class Standing:
     parameters: int | None
     training_seconds: float
     closed_form: bool
+    runs: tuple[Run, ...]
 
     @property
     def sd(self) -> float:
@@ -225,20 +228,25 @@ def headline(rankings: Sequence[Ranking]) -> list[str]:
         by_latent = {ranking.latent: ranking for ranking in group}
         ranked = {latent: s for latent, s in linear.items() if s is not None and s.rank is not None}
         name = f"PCA, a linear model fitted in {_seconds(linear.values())},"
-        if alone := [latent for latent, s in ranked.items() if s.rank == 1 and not s.shared]:
-            said["first"].append(f"{name} is first at d = {_and(alone)} on {place}.")
-        if shared := {latent: _beside(by_latent[latent]) for latent, s in ranked.items() if s.rank == 1 and s.shared}:
+        if alone := {
+            latent: _others(by_latent[latent]) for latent, s in ranked.items() if s.rank == 1 and not s.shared
+        }:
+            said["first"].append(f"{name} is first {_at(alone, 'before')} on {place}.")
+        if shared := {
+            latent: _others(by_latent[latent], 1) for latent, s in ranked.items() if s.rank == 1 and s.shared
+        }:
             said["shared"].append(f"{name} shares the first place {_at(shared, 'with')} on {place}.")
         if beaten := {latent: by_latent[latent].better_than(LINEAR) for latent, s in ranked.items() if s.rank > 1}:
             said["beaten"].append(f"PCA is beaten {_at(beaten, 'by')} on {place}.")
+        reasons: dict[str, list[int]] = {}
         for ranking in group:
             if ranking.unranked:
-                said["unranked"].append(f"Not ranked at d = {ranking.latent} on {place}: {ranking.unranked}.")
-            elif ranking.latent not in ranked:
-                said["unranked"].append(
-                    f"PCA is not among the models at d = {ranking.latent} on {place}: what a linear one reaches there "
-                    "is not known."
-                )
+                reasons.setdefault(ranking.unranked, []).append(ranking.latent)
+        said["unranked"] += [f"Not ranked at d = {_and(d)} on {place}: {why}." for why, d in reasons.items()]
+        if absent := [latent for latent, standing in linear.items() if standing is None]:
+            said["unranked"].append(
+                f"PCA is not among the models at d = {_and(absent)} on {place}: what a linear one reaches is not known."
+            )
     return list(itertools.chain.from_iterable(said.values()))
 
 
@@ -250,9 +258,9 @@ def _by_place(rankings: Sequence[Ranking]) -> dict[str, list[Ranking]]:
     return places
 
 
-def _beside(ranking: Ranking) -> list[str]:
-    """Who shares the first place with PCA."""
-    return [standing.model for standing in ranking.ranked if standing.rank == 1 and standing.model != LINEAR]
+def _others(ranking: Ranking, rank: int | None = None) -> list[str]:
+    """The ranked models besides PCA, all or those of one rank."""
+    return [s.model for s in ranking.ranked if s.model != LINEAR and rank in (None, s.rank)]
 
 
 def _at(models: dict[int, list[str]], word: str) -> str:
@@ -375,10 +383,18 @@ def _standing(name: str, results: Sequence[Result], drawn: _Draws, ranks: dict[s
         list(ranks.values()).count(rank) > 1,
         Interval(drawn.point, *percentile_interval(drawn.enlarged(_factor(drawn)))),
         {result.run.seed: float(np.mean(result.arrays["sample_error"], dtype=np.float64)) for result in results},
-        made[0].get("parameters"),
+        _parameters(results[0]),
         max(float(one.get("training_seconds", 0.0)) for one in made),
         _closed_form(results[0]),
+        tuple(result.run for result in results),
     )
+
+
+def _parameters(result: Result) -> int | None:
+    """Results of PCA say 0, since nothing of it is trained by gradients."""
+    if result.run.model == LINEAR and not result.provenance.get("parameters"):
+        return result.run.latent * (3 * len(result.arrays["vertex_error"]) + 1)
+    return result.provenance.get("parameters")
 
 
 def _closed_form(result: Result) -> bool:

@@ -35,7 +35,7 @@ def result(model, errors, *, seed=0, losses=True, **fields):
     rows = fields.pop("rows", np.arange(len(errors)))
     run = Run(**{"dataset": "faces", "model": model, "seed": seed, "profile": "quick", **fields})
     arrays = {"sample_error": np.asarray(errors, np.float32), "sample_index": rows}
-    arrays["loss"] = np.ones(30 if losses else 0)
+    arrays |= {"loss": np.ones(30 if losses else 0), "vertex_error": np.ones(10)}
     return Result(run, {}, provenance, arrays)
 
 
@@ -151,13 +151,20 @@ def test_intervals_of_seeds_alone_are_welchs():
 
 @pytest.mark.parametrize(
     ("seeds_a", "person_sd", "seed_sd", "persons"),
-    [(3, 0.1, 0.02, 100), (3, 0.3, 0.005, 100), (3, 0.02, 0.05, 100), (1, 0.1, 0.02, 100), (3, 0.1, 0.02, 8)],
-    ids=["both", "persons", "seeds", "against PCA", "eight persons"],
+    [
+        (3, 0.1, 0.02, 100),
+        (3, 0.3, 0.005, 100),
+        (3, 0.02, 0.05, 100),
+        (1, 0.1, 0.02, 100),
+        (1, 0.02, 0.05, 100),
+        (3, 0.1, 0.02, 8),
+    ],
+    ids=["both", "persons", "seeds", "against PCA", "seeds against PCA", "eight persons"],
 )
 def test_intervals_of_pairs_hold_the_true_difference(seeds_a, person_sd, seed_sd, persons):
     """Persons and seeds, as they are modelled: two-way, persons shared by both models, seeds of each by itself."""
     rng = np.random.default_rng(7)
-    trials, covered = 400, 0
+    trials, covered = 300, 0
 
     def entered(name, mean, hard, seeds, sd):
         own = mean + person_sd * rng.normal(size=persons)  # what each person's faces cost this model
@@ -172,7 +179,7 @@ def test_intervals_of_pairs_hold_the_true_difference(seeds_a, person_sd, seed_sd
         found = rank_models(itertools.chain(*models), lambda _: np.arange(persons), resamples=400)
         difference = found.pair("a", "b").difference
         covered += difference.low <= -0.1 <= difference.high
-    assert 0.925 <= covered / trials <= 0.99  # 0.95 up to three standard errors; a little wide where both count
+    assert 0.91 <= covered / trials <= 0.99  # 0.95 up to three standard errors; a little wide where both count
 
 
 # --- what is not ranked -------------------------------------------------------------------------------------------
@@ -275,8 +282,8 @@ def test_where_pca_wins_it_is_said_first():
         *at(8, "identity", pca(1.0), worse),
     ]
     assert headline(rankings(entered, two_to_a_person)) == [
-        "PCA, a linear model fitted in 2 s, is first at d = 64 and 256 on faces, percentage split.",
-        "PCA, a linear model fitted in 2 s, is first at d = 8 on faces, identity split.",
+        "PCA, a linear model fitted in 2 s, is first before coma at d = 64 and 256 on faces, percentage split.",
+        "PCA, a linear model fitted in 2 s, is first before coma at d = 8 on faces, identity split.",
         "PCA, a linear model fitted in 2 s, shares the first place with coma at d = 16 on faces, percentage split.",
         "PCA is beaten by coma at d = 8 on faces, percentage split.",
     ]
@@ -287,10 +294,12 @@ def test_the_headline_claims_nothing_without_a_ranking():
         *at(8, "percentage", pca(1.0), seeds_of("coma", 2.0, count=2)),
         *at(16, "percentage", seeds_of("coma", 1.0), seeds_of("spiralnet", 2.0)),
     ]
-    first, second = headline(rankings(entered, two_to_a_person))
-    assert first.startswith("Not ranked at d = 8 on faces, percentage split: pca (nothing to compare it with)")
-    assert "coma (2 seeds, fewer than 3)" in first
-    assert second.startswith("PCA is not among the models at d = 16")
+    entered += at(64, "percentage", pca(1.0), seeds_of("coma", 2.0, count=2))
+    assert headline(rankings(entered, two_to_a_person)) == [
+        "Not ranked at d = 8 and 64 on faces, percentage split: pca (nothing to compare it with); "
+        "coma (2 seeds, fewer than 3).",
+        "PCA is not among the models at d = 16 on faces, percentage split: what a linear one reaches is not known.",
+    ]
     assert headline([]) == []
 
 
