@@ -21,6 +21,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,7 +47,8 @@ class Standing:
     """One model in a ranking.
 
     Attributes:
-        model: its name, with the fields of `Run` in which it differs from another competitor of that name.
+        model: its name; with its preset where that is not ``paper``, and with the fields of `Run` in which it differs
+            from another competitor of that name.
         rank: None where the model is not ranked.
         shared: whether another model has that rank too.
         mean: of the error over seeds, persons and meshes, in mm, with its interval.
@@ -209,6 +211,38 @@ def rank_models(
     )
 
 
+def stored_competitors(results_dir: str | Path, profile: str, **wanted: Sequence) -> list[Result]:
+    """The stored results that take part in rankings, of whatever models, those of this package first.
+
+    Args:
+        wanted: values that a field of `Run` may have, e.g. ``latent=[8, 16]``; none for any.
+
+    Raises:
+        DataError: none is stored, or one that is was measured on another version of its dataset.
+    """
+    from bench3dmm.artefacts.setup import stored_results
+    from bench3dmm.experiments import PEERS
+    from bench3dmm.results import read_document
+    from bench3dmm.run import Run
+
+    paths = sorted((Path(results_dir) / profile).glob("*.json"))
+    runs = [Run.from_dict(read_document(path)["run"]) for path in paths]
+    chosen = [
+        run
+        for run in filter(on_protocol, runs)
+        if all(getattr(run, name) in values for name, values in wanted.items() if values)
+    ]
+    if not chosen:
+        said = ", ".join(f"{name} {_and(values)}" for name, values in asked.items())
+        raise DataError(
+            f"{Path(results_dir) / profile}: no run to rank is stored{f' with {said}' if said else ''}; "
+            f"`bench3dmm sweep peers --profile {profile}` trains them, `bench3dmm list results` shows what there is"
+        )
+    order = [*PEERS, *sorted({run.model for run in chosen} - set(PEERS))]
+    chosen.sort(key=lambda run: (run.dataset, run.split != "percentage", run.split, order.index(run.model)))
+    return stored_results(chosen, results_dir)
+
+
 def on_protocol(run: Run) -> bool:
     """Whether a run is one of a model on the protocol that all share: its profile's epochs, plain L1, the paper's
     split with all of its training meshes."""
@@ -238,16 +272,21 @@ def headline(rankings: Sequence[Ranking]) -> list[str]:
             said["shared"].append(f"{name} shares the first place {_at(shared, 'with')} on {place}.")
         if beaten := {latent: by_latent[latent].better_than(LINEAR) for latent, s in ranked.items() if s.rank > 1}:
             said["beaten"].append(f"PCA is beaten {_at(beaten, 'by')} on {place}.")
-        reasons: dict[str, list[int]] = {}
-        for ranking in group:
-            if ranking.unranked:
-                reasons.setdefault(ranking.unranked, []).append(ranking.latent)
-        said["unranked"] += [f"Not ranked at d = {_and(d)} on {place}: {why}." for why, d in reasons.items()]
+        said["unranked"] += [f"Not ranked at {where} on {place}: {why}." for where, why in unranked(group).items()]
         if absent := [latent for latent, standing in linear.items() if standing is None]:
             said["unranked"].append(
                 f"PCA is not among the models at d = {_and(absent)} on {place}: what a linear one reaches is not known."
             )
     return list(itertools.chain.from_iterable(said.values()))
+
+
+def unranked(group: Sequence[Ranking]) -> dict[str, str]:
+    """Of rankings on one dataset and split, at which latent sizes which models have no rank, and why."""
+    reasons: dict[str, list[int]] = {}
+    for ranking in group:
+        if ranking.unranked:
+            reasons.setdefault(ranking.unranked, []).append(ranking.latent)
+    return {f"d = {_and(latents)}": reason for reason, latents in reasons.items()}
 
 
 def _by_place(rankings: Sequence[Ranking]) -> dict[str, list[Ranking]]:
@@ -339,8 +378,10 @@ def _compare(first: str, second: str, drawn: dict[str, _Draws]) -> Pair:
 
 
 def _competitors(results: Sequence[Result]) -> dict[str, list[Result]]:
-    """The seeds of each model, by a name that tells it from the others of the same name."""
+    """The seeds of each model, by a name that tells it from others of that model: not of the preset ``paper``, or
+    trained in another way."""
     from bench3dmm.experiments import shown_value, varying_fields
+    from bench3dmm.run import Run
 
     entries: dict[Run, list[Result]] = {}
     for result in sorted(results, key=lambda result: result.run.seed):
@@ -348,8 +389,10 @@ def _competitors(results: Sequence[Result]) -> dict[str, list[Result]]:
     named = {}
     for run, entered in entries.items():
         namesakes = [other for other in entries if other.model == run.model]
-        differing = [f"{field} {shown_value(run, field)}" for field in varying_fields(namesakes)]
-        named[", ".join([run.model, *differing])] = entered
+        fields = [name for name in varying_fields(namesakes) if name != "preset"]
+        if run.preset != Run.preset:
+            fields.insert(0, "preset")
+        named[", ".join([run.model, *(f"{name} {shown_value(run, name)}" for name in fields)])] = entered
     return named
 
 

@@ -92,6 +92,21 @@ class Workbook:
         self.results = stored_results(runs, self.results_dir)
         return self.results
 
+    def stored(self, *experiments: str) -> list[Result]:
+        """The results of those experiments that are stored; says in a line how many, and what trains the others.
+
+        For experiments of hours: nothing is trained, but on the profile ``smoke``, where it is seconds a run.
+        """
+        if self.setup.profile == "smoke":
+            return self.train(*experiments)
+        runs = self.setup.runs(*experiments)
+        self.results = stored_results(runs, self.results_dir)
+        print(f"{len(self.results)} of {len(runs)} runs are stored", end="")
+        lacking = set(runs) - {result.run for result in self.results}
+        commands = [self.setup.command(name) for name in experiments if lacking & set(self.setup.runs(name))]
+        print(f"; the rest: {' and '.join(commands)}" if commands else "")
+        return self.results
+
     def dataset(self, place: str) -> Dataset:
         """The dataset in the place of ``coma`` or ``bu3dfe``."""
         from bench3dmm.data import load_dataset

@@ -247,7 +247,10 @@ def test_each_cell_is_ranked_by_itself():
 
 def test_variants_of_one_model_compete_under_names_that_tell_them_apart():
     found = ranked(seeds_of("coma", 1.0), seeds_of("coma", 1.3, preset="release"), pca(1.1))
-    assert [s.model for s in found.standings] == ["coma, preset paper", "pca", "coma, preset release"]
+    assert [s.model for s in found.standings] == ["coma", "pca", "coma, preset release"]
+    rates = [seeds_of("coma", 1.0, learning_rate=rate) for rate in (1e-3, 1e-2)]
+    assert {s.model for s in ranked(*rates).standings} == {"coma, learning_rate 0.001", "coma, learning_rate 0.01"}
+    assert ranked(pca(1.0), seeds_of("coma", 1.3, preset="release")).standings[1].model == "coma, preset release"
 
 
 def test_models_of_others_compete():

@@ -22,7 +22,18 @@ from bench3dmm.data.splits import WITHOUT
 from bench3dmm.errors import DataError
 from bench3dmm.experiments import EXTRAPOLATION_LATENT, PEERS
 from bench3dmm.figures import INK, PALETTE, SOFT, add_footer, colour_bar, picture, run_line, style, tight_size
-from bench3dmm.ranking import BETTER, TIE, Pair, Ranking, Standing, headline, on_protocol, rankings
+from bench3dmm.ranking import (
+    BETTER,
+    LEAST_SEEDS,
+    TIE,
+    Pair,
+    Ranking,
+    Standing,
+    headline,
+    on_protocol,
+    rankings,
+    unranked,
+)
 from bench3dmm.render import ERROR_MAP, contact_sheet, fit_view, render_meshes
 from bench3dmm.results import CHECKOUT_RESULTS
 
@@ -39,10 +50,12 @@ PLACES = (("bu3dfe", "percentage"), ("coma", "percentage"), ("bu3dfe", "identity
 PEER_EXPERIMENTS = ("peers", "extrapolation")
 COMMON_LATENT = 16  # at which other measures than the mean error are compared
 FACES = (0, 3)  # which of the six stored reconstructions are drawn
+STRIP = 40  # pixels below a face, for its mean error
 MOST_NOTES = 160  # characters that a foot spends on what is missing
 PUBLISHED_CSV = CHECKOUT_RESULTS / "published_peers.csv"
 BENCH_JSON = CHECKOUT_RESULTS / "bench.json"
 INTERVALS = "95 % bootstrap intervals over test {unit} and seeds"
+HOLLOW = f"hollow marks: fewer than {LEAST_SEEDS} seeds"
 STROKES = {
     "pca": {"color": INK, "marker": "D", "ls": (0, (4, 1.6))},
     "coma": {"color": PALETTE[1], "marker": "s"},
@@ -166,7 +179,7 @@ def rank_note(found: Sequence[Ranking]) -> str:
     unit = found[0].unit
     persons = ", ".join(dict.fromkeys(f"{one.units} test {unit}" for one in found))
     devices = "; ".join(dict.fromkeys(device for one in found for device in one.devices))
-    without = {f"d = {one.latent}: {one.unranked}" for one in found if one.unranked}
+    without = "; ".join(f"{where}: {why}" for where, why in unranked(found).items())
     return " · ".join(
         filter(
             None,
@@ -176,7 +189,7 @@ def rank_note(found: Sequence[Ranking]) -> str:
                 INTERVALS.format(unit=unit),
                 "rank: 1 + the number of models that are better, with the paired interval of the difference below 0; "
                 "= where it is shared",
-                f"not ranked: {'; '.join(sorted(without))}" if without else "",
+                f"not ranked at {without}" if without else "",
             ],
         )
     )
@@ -459,7 +472,7 @@ def error_over_latent_figure(results: Sequence[Result], setup: Setup | None = No
         row = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
         for axes, panel in zip(row, panels, strict=True):
             for model, stroke in strokes.items():
-                points = [(r.latent, s.mean) for r in panel.rankings if (s := r.standing(model))]
+                points = [(r.latent, s) for r in panel.rankings if (s := r.standing(model))]
                 if points:
                     _band(axes, points, model, stroke)
             latents = [ranking.latent for ranking in panel.rankings]
@@ -470,16 +483,24 @@ def error_over_latent_figure(results: Sequence[Result], setup: Setup | None = No
             axes.grid(True)
         _millimetres(row, [s.mean.point for p in panels for r in p.rankings for s in r.standings])
         _legend(figure, row)
-        add_footer(figure, _figure_foot(panels, setup, "bands: " + INTERVALS.format(unit=panels[0].rankings[0].unit)))
+        add_footer(
+            figure, _figure_foot(panels, setup, "bands: " + INTERVALS.format(unit=panels[0].rankings[0].unit), HOLLOW)
+        )
     return figure
 
 
-def _band(axes: Axes, points: Sequence[tuple[int, Interval]], model: str, stroke: Mapping[str, Any]) -> None:
-    latents, means = zip(*sorted(points, key=lambda point: point[0]), strict=True)
-    axes.fill_between(
-        latents, [mean.low for mean in means], [mean.high for mean in means], color=stroke["color"], alpha=0.15, lw=0
-    )
+def _band(axes: Axes, points: Sequence[tuple[int, Standing]], model: str, stroke: Mapping[str, Any]) -> None:
+    """A model's line; its marks are hollow where there are too few seeds to rank it."""
+    latents, standings = zip(*points, strict=True)
+    means = [standing.mean for standing in standings]
+    ends = [mean.low for mean in means], [mean.high for mean in means]
+    axes.fill_between(latents, *ends, color=stroke["color"], alpha=0.15, lw=0)
     axes.plot(latents, [mean.point for mean in means], ms=5, label=model, zorder=3, **stroke)
+    few = [(d, s.mean.point) for d, s in points if len(s.seeds) < LEAST_SEEDS and not s.closed_form]
+    if few:
+        axes.plot(
+            *zip(*few, strict=True), ls="", ms=5, mfc="white", color=stroke["color"], marker=stroke["marker"], zorder=4
+        )
 
 
 def error_over_time_figure(
@@ -678,9 +699,9 @@ def peers_faces_figure(
     errors = {model: np.linalg.norm(made - reference, axis=2) for model, (_, made, _) in shown.items()}
     for model, (_, made, _) in shown.items():
         columns.append(render_meshes(made, faces, values=errors[model], size=size, view=view, cmap=cmap))
-    sheet = contact_sheet([column[row] for row in range(count) for column in columns], columns=len(columns), gap=0)
-    footer = f"{_foot(Chosen(list(firsts.values()), []), setup, 'peers')} · d = {latent} · seed {{}}"
-    footer = footer.format(", ".join(dict.fromkeys(str(result.run.seed) for result in firsts.values())))
+    cells = [np.pad(c[row], ((0, STRIP), (0, 0), (0, 0)), constant_values=255) for row in range(count) for c in columns]
+    sheet, height = contact_sheet(cells, columns=len(columns), gap=0), height + STRIP
+    footer = f"{_foot(Chosen(list(firsts.values()), []), setup, 'peers')} · d = {latent}"
     absent = [model for model in PEERS if model not in firsts]
     if absent:
         footer += f" · missing: {', '.join(absent)}, see `{setup.command('peers')}`"
@@ -692,7 +713,7 @@ def peers_faces_figure(
             axes.text(-12, (row + 0.5) * height, label, ha="right", va="center", fontsize=8)
             for column, error in enumerate(errors.values(), 1):
                 text = f"{error[row].mean():.2f} mm"
-                axes.text((column + 0.5) * width, (row + 0.99) * height, text, ha="center", va="bottom", fontsize=6.5)
+                axes.text((column + 0.5) * width, (row + 1) * height - STRIP, text, ha="center", va="top", fontsize=6.5)
         colour_bar(figure, cmap)
     return figure
 
