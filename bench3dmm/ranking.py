@@ -227,11 +227,8 @@ def stored_competitors(results_dir: str | Path, profile: str, **wanted: Sequence
 
     paths = sorted((Path(results_dir) / profile).glob("*.json"))
     runs = [Run.from_dict(read_document(path)["run"]) for path in paths]
-    chosen = [
-        run
-        for run in filter(on_protocol, runs)
-        if all(getattr(run, name) in values for name, values in wanted.items() if values)
-    ]
+    asked = {name: values for name, values in wanted.items() if values}
+    chosen = [run for run in runs if on_protocol(run) and all(getattr(run, name) in asked[name] for name in asked)]
     if not chosen:
         said = ", ".join(f"{name} {_and(values)}" for name, values in asked.items())
         raise DataError(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench3dmm.artefacts import Setup, save_table, stored_results
+from bench3dmm.errors import DataError
 from bench3dmm.experiments import FIGURES, SEEDS, sweep
 from bench3dmm.figures import save_figure
 from bench3dmm.results import results_folder
@@ -124,6 +125,19 @@ class Workbook:
         if self.figures_dir:
             save_table(frame, self.figures_dir, name)
         return Sheet(frame)
+
+    def show(
+        self, make: Callable[..., Figure | pd.DataFrame], name: str, *given: Any, **options: Any
+    ) -> Figure | Sheet | None:
+        """What an artefact makes of the results, saved; in its place a line why not, where its runs are not stored."""
+        from matplotlib.figure import Figure
+
+        try:
+            made = make(self.results, *given, setup=self.setup, **options)
+        except DataError as error:
+            print(error)
+            return None
+        return self.figure(made, name) if isinstance(made, Figure) else self.table(made, name)
 
     def judge(self, *ids: str) -> list[Verdict]:
         """The verdicts on claims (all, if none is named) from the results trained or loaded so far."""
