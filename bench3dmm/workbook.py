@@ -126,10 +126,8 @@ class Workbook:
             save_table(frame, self.figures_dir, name)
         return Sheet(frame)
 
-    def show(
-        self, make: Callable[..., Figure | pd.DataFrame], name: str, *given: Any, **options: Any
-    ) -> Figure | Sheet | None:
-        """What an artefact makes of the results, saved; in its place a line why not, where its runs are not stored."""
+    def show(self, make: Callable[..., Any], name: str, *given: Any, **options: Any) -> Figure | Sheet | None:
+        """What an artefact makes of the results, saved; where their runs are not stored, what trains them."""
         from matplotlib.figure import Figure
 
         try:
@@ -138,6 +136,13 @@ class Workbook:
             print(error)
             return None
         return self.figure(made, name) if isinstance(made, Figure) else self.table(made, name)
+
+    def say(self, make: Callable[[Sequence[Result], Setup], list[str]]) -> None:
+        """Print the sentences that something makes of the results, or what trains their runs."""
+        try:
+            print("\n".join(make(self.results, self.setup)))
+        except DataError as error:
+            print(error)
 
     def judge(self, *ids: str) -> list[Verdict]:
         """The verdicts on claims (all, if none is named) from the results trained or loaded so far."""

@@ -16,7 +16,8 @@ def mean_of(run: Run) -> float:
     """PCA gains most from a larger code: it loses at d = 8 and wins at d = 64 and 256."""
     steeper = 1.25 if run.model == "pca" else 1.0
     of_split = {"percentage": 1.0, "identity": 1.4}.get(run.split, 1.2)
-    return FACTORS.get(run.model, 1.1) * of_split * 3 * (16 / run.latent) ** (0.5 * steeper)
+    of_dataset = 0.9 if run.dataset.startswith("mh-seq") else 1.0
+    return FACTORS.get(run.model, 1.1) * of_split * of_dataset * 3 * (16 / run.latent) ** (0.5 * steeper)
 
 
 def peer_result(run: Run, persons: np.ndarray, *, n_vertices: int = 1, measured: bool = True, **provenance) -> Result:
