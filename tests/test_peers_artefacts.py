@@ -244,37 +244,54 @@ def test_too_few_seeds_are_drawn_hollow(results):
     assert "runs of these panels missing" in footer(figure)
 
 
-def write_bench(path, **changes):
+def write_bench(path, latents):
+    """As ``bench3dmm bench peers`` writes it, with one row of another preset among the others."""
     rows = [
-        {"model": model, "mesh": "mh-scan", "latent": d, "step_s": {"median": 0.01 * (place + 1)}, "forward1_s": 0.001}
+        {
+            "model": model,
+            "preset": preset,
+            "mesh": "mh-scan",
+            "latent": d,
+            "one_mesh_s": {"median": 0.001},
+            **({} if model == "pca" else {"step_s": {"median": 0.01 * (place + 1)}}),
+        }
         for place, model in enumerate(PEERS)
-        for d in (8, 16, 64, 256)
+        for d in latents
+        for preset in ("paper", "wide")
     ]
     for row in rows:
-        if row["model"] == "pca":
-            row["step_s"] = None
-    path.write_text(json.dumps({"schema": 1, "peers": rows, **changes}))
+        if row["preset"] == "wide":
+            row["one_mesh_s"] = {"median": 9.0}
+    path.write_text(json.dumps({"schema": 1, "peers": rows}))
     return path
 
 
 def test_errors_over_time_are_those_of_the_bench(results, tmp_path):
-    figure = peers.error_over_time_figure(results, SETUP, bench=write_bench(tmp_path / "bench.json"))
+    bench = write_bench(tmp_path / "bench.json", (8, 16, 64, 256))
+    figure = peers.error_over_time_figure(results, SETUP, bench=bench)
     steps, once = figure.axes
-    assert set(lines(steps)["coma"][:, 0]) == {20.0} and set(lines(once)["pca"][:, 0]) == {1.0}
+    assert list(lines(steps)["coma"][:, 0]) == [20.0] * 4 and list(lines(once)["pca"][:, 0]) == [1.0] * 4
     assert "pca" not in lines(steps) and "pca, 8: no steps" in texts(figure)
     assert "bench3dmm bench peers" in footer(figure) and "rough" not in footer(figure)
     assert_texts_inside(figure)
 
 
-@pytest.mark.parametrize("content", [None, {"schema": 1}, {"peers": [{"model": "coma", "mesh": "other"}]}])
+def test_latent_sizes_that_were_not_timed_are_not_drawn(results, tmp_path):
+    figure = peers.error_over_time_figure(results, SETUP, bench=write_bench(tmp_path / "bench.json", (16,)))
+    assert all(len(lines(axes)["coma"]) == 1 for axes in figure.axes)
+    assert "at d = 16" in footer(figure) and "pca, 64: no steps" not in texts(figure)
+
+
+@pytest.mark.parametrize("content", [None, {"schema": 1}, {"peers": [{"preset": "paper", "mesh": "other"}]}])
 def test_without_a_bench_the_times_are_the_sweeps_and_it_says_so(results, tmp_path, content):
     path = tmp_path / "bench.json"
     if content is not None:
         path.write_text(json.dumps(content))
     figure = peers.error_over_time_figure(results, SETUP, bench=path)
     (steps,) = figure.axes
-    # 120 s over 30 epochs of 99 steps
-    np.testing.assert_allclose(lines(steps)["coma"][:, 0], 120e3 / (30 * 99))
+    # 120 s over 30 epochs of 1,584 meshes, 16 at a time, whatever the model's own batch is
+    for model in ("coma", "spiralnet"):
+        np.testing.assert_allclose(lines(steps)[model][:, 0], 120e3 / (30 * 99))
     assert "measured while others ran" in footer(figure).replace(" · ", " ")
 
 

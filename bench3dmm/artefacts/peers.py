@@ -513,8 +513,8 @@ def error_over_time_figure(
 ) -> Figure:
     """Mean error over what a model costs: ms a training step (PCA has none) and ms to reconstruct one mesh.
 
-    Each model is a line through its latent sizes. The times are those of ``bench3dmm bench peers``; without them the
-    steps of the stored trainings stand in, which were measured beside other trainings.
+    Each model is a line through its latent sizes that were timed. The times are those of ``bench3dmm bench peers``;
+    without them those of the stored trainings stand in, which were measured beside other trainings.
 
     Args:
         bench: the file of times.
@@ -538,13 +538,16 @@ def error_over_time_figure(
                 _over_time(axes, panel, times, cost, model, stroke)
             _time_axis(axes, [1e3 * of_run[cost] for of_run in times.values() if cost in of_run], COSTS[cost])
             axes.grid(True)
-        _millimetres(row, [s.mean.point for r in panel.rankings for s in r.standings])
+        timed = {latent for _, latent in times}
+        shown = [s.mean.point for r in panel.rankings for s in r.standings if r.latent in timed]
+        _millimetres(row, shown)
         _legend(figure, row)
         add_footer(figure, _figure_foot([panel], setup, f"numbers at the points: latent size · {source}"))
     return figure
 
 
-COSTS = {"training step": "ms a training step, 16 meshes", "one mesh": "ms to reconstruct one mesh"}
+STEP = 16  # meshes
+COSTS = {"training step": f"ms a training step, {STEP} meshes", "one mesh": "ms to reconstruct one mesh"}
 
 
 def _over_time(axes: Axes, panel: _Panel, times: Mapping, cost: str, model: str, stroke: Mapping[str, Any]) -> None:
@@ -557,7 +560,10 @@ def _over_time(axes: Axes, panel: _Panel, times: Mapping, cost: str, model: str,
         for at, height, latent in zip(x, y, latents, strict=True):
             axes.annotate(f"{latent}", (at, height), (5, 3), textcoords="offset points", fontsize=6.5, color=SOFT)
     elif measured and all(standing.closed_form for _, standing in measured):
+        timed = {latent for _, latent in times}
         for latent, standing in measured:
+            if latent not in timed:
+                continue
             axes.axhline(standing.mean.point, color=stroke["color"], lw=0.7, ls=stroke.get("ls", "-"), zorder=1)
             axes.annotate(
                 f"{model}, {latent}: no steps",
@@ -583,24 +589,25 @@ def _time_axis(axes: Axes, milliseconds: Sequence[float], label: str) -> None:
 
 
 def _times(chosen: Chosen, bench: Path) -> tuple[dict[tuple[str, int], dict[str, float]], str]:
-    """Seconds of each model at each latent size, and where they are from."""
-    dataset = chosen.results[0].run.dataset.partition("@")[0]
-    if measured := [row for row in _bench_rows(bench) if row.get("mesh") == dataset]:
-        named = {"training step": "step_s", "one mesh": "forward1_s"}
+    """Seconds of each model at each latent size that was timed, and where they are from."""
+    first = chosen.results[0].run
+    mesh = first.dataset.partition("@")[0]
+    timed = [row for row in _bench_rows(bench) if (row.get("mesh"), row.get("preset")) == (mesh, first.preset)]
+    if timed:
+        named = {"training step": "step_s", "one mesh": "one_mesh_s"}
         times = {
-            (row["model"], row["latent"]): {
-                cost: seconds for cost, key in named.items() if (seconds := _median(row.get(key))) is not None
-            }
-            for row in measured
+            (row["model"], row["latent"]): {cost: row[key]["median"] for cost, key in named.items() if row.get(key)}
+            for row in timed
         }
-        return times, "times: `bench3dmm bench peers`, nothing else running"
-    steps: dict[tuple[str, int], list[float]] = {}
+        latents = ", ".join(str(latent) for latent in sorted({latent for _, latent in times}))
+        return times, f"times: `bench3dmm bench peers`, nothing else running, at d = {latents}"
+    trained: dict[tuple[str, int], list[float]] = {}
     for result in chosen.results:
         made, run = result.provenance, result.run
-        count = run.n_epochs * -(-int(made.get("train_meshes", 0)) // run.batch_size)
-        if count and len(result.arrays["loss"]):
-            steps.setdefault((run.model, run.latent), []).append(float(made["training_seconds"]) / count)
-    times = {key: {"training step": float(np.median(values))} for key, values in steps.items()}
+        if len(result.arrays["loss"]) and made.get("train_meshes"):
+            seen = run.n_epochs * made["train_meshes"]
+            trained.setdefault((run.model, run.latent), []).append(STEP * float(made["training_seconds"]) / seen)
+    times = {key: {"training step": float(np.median(values))} for key, values in trained.items()}
     return times, (
         "times: of the stored trainings, measured while others ran beside them, so rough; "
         "`bench3dmm bench peers` measures them properly"
@@ -612,11 +619,6 @@ def _bench_rows(bench: Path) -> list[dict[str, Any]]:
         return json.loads(bench.read_text()).get("peers", [])
     except FileNotFoundError:
         return []
-
-
-def _median(value: Any) -> float | None:
-    """Seconds that are given as a number, or as a summary with its median."""
-    return value.get("median") if isinstance(value, Mapping) else value
 
 
 def region_figure(results: Sequence[Result], setup: Setup | None = None, latent: int = COMMON_LATENT) -> Figure:
