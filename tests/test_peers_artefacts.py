@@ -280,6 +280,8 @@ def test_latent_sizes_that_were_not_timed_are_not_drawn(results, tmp_path):
     figure = peers.error_over_time_figure(results, SETUP, bench=write_bench(tmp_path / "bench.json", (16,)))
     assert all(len(lines(axes)["coma"]) == 1 for axes in figure.axes)
     assert "at d = 16" in footer(figure) and "pca, 64: no steps" not in texts(figure)
+    none = peers.error_over_time_figure([r for r in results if r.run.latent == 8], SETUP, bench=tmp_path / "bench.json")
+    assert not none.axes[0].lines, "nothing of what is there was timed"
 
 
 @pytest.mark.parametrize("content", [None, {"schema": 1}, {"peers": [{"preset": "paper", "mesh": "other"}]}])

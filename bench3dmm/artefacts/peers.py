@@ -539,8 +539,8 @@ def error_over_time_figure(
             _time_axis(axes, [1e3 * of_run[cost] for of_run in times.values() if cost in of_run], COSTS[cost])
             axes.grid(True)
         timed = {latent for _, latent in times}
-        shown = [s.mean.point for r in panel.rankings for s in r.standings if r.latent in timed]
-        _millimetres(row, shown)
+        every = [(r.latent, s.mean.point) for r in panel.rankings for s in r.standings]
+        _millimetres(row, [mean for latent, mean in every if latent in timed] or [mean for _, mean in every])
         _legend(figure, row)
         add_footer(figure, _figure_foot([panel], setup, f"numbers at the points: latent size · {source}"))
     return figure
