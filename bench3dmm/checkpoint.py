@@ -30,7 +30,7 @@ from bench3dmm.evaluate import BATCH
 from bench3dmm.mesh.template import Template
 from bench3dmm.models import check_model
 from bench3dmm.parallel import Workers, keep_freed_memory
-from bench3dmm.results import load_result, result_path
+from bench3dmm.results import Result, load_result, result_path
 from bench3dmm.run import Run
 from bench3dmm.step import arrange
 from bench3dmm.storage import canonical_json, write_json
@@ -191,11 +191,7 @@ def export(
         DataError: no weights, or not the result's; a folder that holds another model.
     """
     run = stored_run(run_id, results_dir)
-    path = result_path(run, results_dir)
-    result, weights = load_result(path), read_weights(path.with_suffix(".safetensors"))
-    if weights.run != run or weights.hierarchy.sha256 != result.provenance["hierarchy_sha256"]:
-        raise DataError(f"{weights.source}: not the weights of {path.name}; train it again: bench3dmm run … --force")
-    weights = _with_landmarks(weights, dataset)
+    result, weights = _stored(result_path(run, results_dir), dataset)
     network = weights.build()  # so that nothing is exported that does not load
 
     folder = Path(output) if output is not None else Path("exported") / run_id
@@ -241,6 +237,40 @@ def export(
     return folder
 
 
+def load_run(path: str | Path, device: str = "cpu", *, dataset: Dataset | None = None) -> TrainedModel:
+    """The model of a stored run whose weights lie beside its result, as `load` gives an exported one.
+
+    Args:
+        path: of the result's JSON.
+        device, dataset: as of `load` and `export`.
+
+    Raises:
+        DataError: no such result or weights, or not the result's.
+    """
+    result, weights = _stored(Path(path), dataset)
+    return _assembled(weights, result.metrics, result.provenance, device)
+
+
+def _stored(path: Path, dataset: Dataset | None) -> tuple[Result, Weights]:
+    """A result and its own weights."""
+    result, weights = load_result(path), read_weights(path.with_suffix(".safetensors"))
+    if weights.run != result.run or weights.hierarchy.sha256 != result.provenance["hierarchy_sha256"]:
+        raise DataError(f"{weights.source}: not the weights of {path.name}; train it again: bench3dmm run … --force")
+    return result, _with_landmarks(weights, dataset)
+
+
+def _assembled(weights: Weights, metrics: dict[str, Any], provenance: dict[str, Any], device: str) -> TrainedModel:
+    return TrainedModel(
+        weights.build(device),
+        weights.normaliser,
+        weights.template,
+        weights.run,
+        metrics,
+        provenance,
+        resolve_device(device),
+    )
+
+
 def _with_landmarks(weights: Weights, dataset: Dataset | None) -> Weights:
     if weights.landmarks is not None:
         return weights
@@ -284,15 +314,7 @@ def load(path: str | Path, device: str = "cpu") -> TrainedModel:
             f"{description}: a model {run.model!r} (preset {run.preset!r}) of the Python module {module}, which is not "
             f"installed here: install the package it is from. {error}"
         ) from None
-    return TrainedModel(
-        weights.build(device),
-        weights.normaliser,
-        weights.template,
-        run,
-        document["metrics"],
-        document["provenance"],
-        resolve_device(device),
-    )
+    return _assembled(weights, document["metrics"], document["provenance"], device)
 
 
 def _pair(path: Path) -> tuple[Path, Path]:

@@ -104,24 +104,22 @@ class Workbook:
         Raises:
             DataError: results are shared without their weights: the command that trains them again.
         """
-        from bench3dmm.generative import TrainedModel
+        from bench3dmm.checkpoint import load_run
 
         models = {}
         for run in (result.run for result in results):
-            path = result_path(run, self.results_dir).with_suffix(".safetensors")
-            if not path.exists():
+            path = result_path(run, self.results_dir)
+            if not path.with_suffix(".safetensors").exists():
                 command = f"{run_command(run)} --results-dir {shlex.quote(str(self.results_dir))} --force"
-                raise DataError(f"{path}: the result is stored without its weights; `{command}` trains them again")
-            models[run.run_id] = TrainedModel(path)
+                raise DataError(f"{path}: stored without its weights; `{command}` trains them again")
+            models[run.run_id] = load_run(path)
         return models
 
     def stored(self, *experiments: str) -> list[Result]:
         """The results of those experiments that are stored; says in a line how many, and what trains the others.
 
-        For experiments of hours: nothing is trained, but on the profile ``smoke``, where it is seconds a run.
+        For experiments of hours: nothing is trained.
         """
-        if self.setup.profile == "smoke":
-            return self.train(*experiments)
         runs = self.setup.runs(*experiments)
         self.results = stored_results(runs, self.results_dir)
         print(f"{len(self.results)} of {len(runs)} runs are stored", end="")

@@ -427,10 +427,3 @@ def test_a_workbook_shows_tables_and_figures(results, tmp_path):
         "latent.png",
         "latent.pdf",
     }
-
-
-def test_on_smoke_a_workbook_trains(tmp_path, monkeypatch):
-    trained = []
-    monkeypatch.setattr(workbook.Workbook, "train", lambda self, *names: trained.extend(names) or [])
-    workbook.Workbook("mh-seq", "mh-scan", "smoke", 1, tmp_path).stored("peers", "extrapolation")
-    assert trained == ["peers", "extrapolation"]

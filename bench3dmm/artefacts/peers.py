@@ -436,9 +436,11 @@ def published_table(results: Sequence[Result], setup: Setup | None = None) -> pd
             [
                 "not to be compared: "
                 + "; ".join(
-                    filter(None, [other, f"{epochs} epochs here, 300 there", "each source splits in its own way"])
+                    filter(
+                        None, [other, f"{epochs} epochs here, 300 in the papers", "each source splits in its own way"]
+                    )
                 ),
-                "± in published numbers: standard deviation over vertices, not over seeds",
+                "± in published numbers: as printed, of single errors, not over seeds",
                 _foot(chosen, setup, "peers"),
             ],
         )
