@@ -176,7 +176,7 @@ def test_published_numbers_stand_beside_ours_and_are_not_compared(results):
     assert list(rows(frame, model="neural3dmm", dataset="COMA")["error (mm)"]) == ["0.880", "0.750", "0.620"]
     assert set(frame["dataset"]) == {"COMA", "mh-seq"}
     said = frame.attrs["footer"]
-    assert "not to be compared" in said and "mh-seq is not COMA" in said and "30 epochs here, 300 there" in said
+    assert "not to be compared" in said and "mh-seq is not COMA" in said and "30 epochs here, 300 in the papers" in said
 
 
 def test_published_numbers_have_sources():

@@ -427,24 +427,15 @@ def published_table(results: Sequence[Result], setup: Setup | None = None) -> pd
     frame["median (mm)"] = [number(value) for value in frame["median (mm)"]]
     frame = frame.set_index(["model", "d"])
     epochs = ", ".join(str(count) for count in sorted({result.run.n_epochs for result in chosen.results}))
-    other = (
-        "" if is_original(setup.coma, "coma") else f"{setup.coma} is not COMA: other faces, other noise, another scale"
-    )
-    frame.attrs["footer"] = " · ".join(
-        filter(
-            None,
-            [
-                "not to be compared: "
-                + "; ".join(
-                    filter(
-                        None, [other, f"{epochs} epochs here, 300 in the papers", "each source splits in its own way"]
-                    )
-                ),
-                "± in published numbers: as printed, of single errors, not over seeds",
-                _foot(chosen, setup, "peers"),
-            ],
-        )
-    )
+    reasons = [f"{epochs} epochs here, 300 in the papers", "each source splits in its own way"]
+    if not is_original(setup.coma, "coma"):
+        reasons.insert(0, f"{setup.coma} is not COMA: other faces, other noise, another scale")
+    notes = [
+        f"not to be compared: {'; '.join(reasons)}",
+        "± in published numbers: as printed, of single errors, not over seeds",
+        _foot(chosen, setup, "peers"),
+    ]
+    frame.attrs["footer"] = " · ".join(notes)
     return frame
 
 
