@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from conftest import sphere_dataset
 
 from bench3dmm.data import dataset_names, load_dataset, register_dataset
 from bench3dmm.data.expressions import BU3DFE, COMA
