@@ -150,6 +150,7 @@ def test_the_origin_of_an_installed_model_is_its_package_and_source(python):
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """Makes an installed package of given modules and entry points, seen by this process until the test ends."""
+    model_names()  # the project's own are there before, and after
     monkeypatch.setattr(models, "_REGISTRY", dict(models._REGISTRY))
     monkeypatch.setattr(data, "_registered", dict(data._registered))
 
