@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench3dmm.errors import Bench3dmmError, PluginError, UnknownNameError
-from bench3dmm.run import PROFILES, QUICKSTART, Run
+from bench3dmm.errors import Bench3dmmError, DataError, PluginError, UnknownNameError
+from bench3dmm.run import PROFILES, QUICKSTART, Run, published_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bench3dmm.conformance import Check
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
+_OWN = "the model's"
 SORTED = ["profile", "dataset", "split", "model", "preset", "latent", "loss", "epochs", "seed"]
 ERRORS = ["mean (mm)", "median (mm)"]
 
@@ -88,6 +89,11 @@ _CHECK_EXAMPLES = (
     "  bench3dmm check neural3dmm --preset release\n\n"
     "  bench3dmm check my_module:build --latent 64     of my_module.py in this folder"
 )
+_EVALUATE_EXAMPLES = (
+    "[bold]Examples[/bold]\n\n"
+    "  bench3dmm evaluate --results-dir /tmp/results\n\n"
+    "  bench3dmm evaluate 3337e236e8e6   a run of `bench3dmm list results`"
+)
 _NOTEBOOKS_EXAMPLES = (
     "[bold]Examples[/bold]\n\n"
     "  bench3dmm notebooks --profile smoke --results-dir /tmp/results\n\n"
@@ -124,17 +130,27 @@ def run(
     ] = 0.0,
     validation: Annotated[int, typer.Option(help="Last training meshes left out, as the released code does.")] = 0,
     epochs: Annotated[int, typer.Option(help="Instead of the profile's; 0 keeps those.")] = 0,
-    batch_size: Annotated[int, typer.Option(help="Meshes a step.")] = 16,
-    learning_rate: Annotated[float, typer.Option(help="Of Adam, in the first epoch.")] = 1e-3,
-    learning_rate_decay: Annotated[float, typer.Option(help="Factor after each epoch.")] = 0.99,
-    weight_decay: Annotated[float, typer.Option(help="Of Adam.")] = 5e-5,
+    optimizer: Annotated[str | None, typer.Option(help="adam, or sgd with momentum.", show_default=_OWN)] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Meshes a step.", show_default=_OWN)] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="In the first epoch.", show_default=_OWN)] = None,
+    learning_rate_decay: Annotated[
+        float | None, typer.Option(help="Factor after each epoch.", show_default=_OWN)
+    ] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="L2, of the optimiser.", show_default=_OWN)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:INDEX.")] = "auto",
     results_dir: Annotated[Path, typer.Option(help="Where results are written.")] = Path("results"),
     force: Annotated[bool, typer.Option("--force", help="Train again even if the result is stored.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
+    training = {
+        "optimizer": optimizer,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "learning_rate_decay": learning_rate_decay,
+        "weight_decay": weight_decay,
+    }
     try:
-        settings = Run(
+        settings = published_run(
             dataset=dataset,
             split=split,
             model=model,
@@ -147,11 +163,10 @@ def run(
             validation=validation,
             profile=profile,
             epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            learning_rate_decay=learning_rate_decay,
-            weight_decay=weight_decay,
+            **{name: value for name, value in training.items() if value is not None},
         )
+    except UnknownNameError:
+        raise
     except Bench3dmmError as error:
         raise typer.BadParameter(str(error)) from None
     from bench3dmm.results import result_path
@@ -350,7 +365,10 @@ def _imported(dataset) -> None:
 @app.command("sweep", epilog=_SWEEP_EXAMPLES)
 def run_sweep(
     name: Annotated[
-        str, typer.Argument(help="paper, or one of: datasets, splits, weighted-loss, ledger, convergence.")
+        str,
+        typer.Argument(
+            help="paper, or one of: datasets, splits, weighted-loss, ledger, convergence, peers, extrapolation."
+        ),
     ],
     coma: Annotated[str, typer.Option(help="The dataset in COMA's place.")] = "mh-seq",
     bu3dfe: Annotated[str, typer.Option(help="The dataset in BU3DFE's place.")] = "mh-scan",
@@ -371,7 +389,9 @@ def run_sweep(
     """Train every run of an experiment that is not stored yet; a killed sweep goes on where it was.
 
     datasets (Fig. 4), splits (Figs. 5 to 8) and weighted-loss (Figs. 6 and 9) are the paper's own; ledger measures
-    where its text and its released code differ, convergence how far a profile is from converged. paper is all of them.
+    where its text and its released code differ, convergence how far a profile is from converged. paper is all of these.
+
+    peers trains every model at four latent sizes, extrapolation leaves out each expression in turn: hours on two cores.
     """
     from bench3dmm.experiments import check_datasets, experiment, stored_state, sweep
 
@@ -451,6 +471,36 @@ def _checks_table(checks: Sequence[Check]):
     for one in checks:
         table.add_row(one.name, one.outcome, Text(one.sentence))
     return table
+
+
+@app.command("evaluate", epilog=_EVALUATE_EXAMPLES)
+def evaluate_again(
+    run_ids: Annotated[list[str] | None, typer.Argument(help="Stored runs; if none, all that have weights.")] = None,
+    results_dir: Annotated[Path, typer.Option(help="Where runs are stored.")] = Path("results"),
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:INDEX.")] = "auto",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Measure stored runs again, from their weights, with the evaluator of today; nothing is trained.
+
+    For measures that were added after a run was trained. Arrays and metrics of each are replaced; its record keeps
+    where it was trained and says where it was measured.
+    """
+    from tqdm import tqdm
+
+    from bench3dmm.results import load_result, result_path
+    from bench3dmm.run import measure_again
+    from bench3dmm.verify import stored_run
+
+    weights = sorted(results_dir.glob("*/*.safetensors"))
+    ids = run_ids or [path.stem for path in weights if path.with_suffix(".json").exists()]
+    if not ids:
+        raise DataError(f"{results_dir} holds no run with weights; they are written by bench3dmm run and sweep")
+    runs = [stored_run(run_id, results_dir) for run_id in ids]
+    cells = []
+    for run in tqdm(runs, unit="run", disable=quiet or not sys.stderr.isatty()):
+        before = load_result(result_path(run, results_dir)).metrics["mean_mm"]
+        cells.append([f"{before:.4f}", f"{measure_again(run, results_dir, device).metrics['mean_mm']:.4f}"])
+    _print_runs(runs, ["before (mm)", "now (mm)"], cells)
 
 
 @app.command("report", epilog=_REPORT_EXAMPLES)

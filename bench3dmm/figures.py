@@ -18,6 +18,7 @@ import pandas as pd
 
 from bench3dmm.data.paper_counts import TABLE1, TABLE1_PERCENT, TABLE2, TABLE2_PERCENT
 from bench3dmm.errors import Bench3dmmError, DataError
+from bench3dmm.mesh.normals import vertex_normals
 from bench3dmm.render import (
     ERROR_MAP,
     ERROR_RANGE,
@@ -26,7 +27,6 @@ from bench3dmm.render import (
     fit_view,
     project,
     render_meshes,
-    vertex_normals,
 )
 from bench3dmm.storage import write_atomically
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench3dmm.errors import Bench3dmmError, MeshError, UnknownNameError
+from bench3dmm.mesh.normals import vertex_normals
 
 RENDERER_VARIABLE = "BENCH3DMM_RENDERER"
 RENDERERS = ("pyvista", "matplotlib")
@@ -334,20 +335,6 @@ def _check_meshes(vertices: np.ndarray, faces: np.ndarray, values: np.ndarray | 
         raise MeshError(f"mesh {mesh}, vertex {vertex} is not finite: {vertices[mesh, vertex]}")
     if values is not None and np.shape(values) != vertices.shape[:2]:
         raise MeshError(f"values {np.shape(values)} do not match the vertices {vertices.shape[:2]}")
-
-
-def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Area-weighted unit normals (V, 3) of one mesh (V, 3); zero at a vertex without a face."""
-    corners = vertices[faces]
-    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.stack(
-        [
-            np.bincount(faces.ravel(), weights=np.repeat(face_normals[:, axis], 3), minlength=len(vertices))
-            for axis in range(3)
-        ],
-        axis=1,
-    )
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
 
 
 def _draw_pyvista(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 CHECKOUT_RESULTS = Path(__file__).resolve().parent.parent / "results"
 METRICS = ("mean_mm", "median_mm", "std_mm", "p95_mm")
 NEAR = ("near_mm", "far_mm")  # where the template has landmarks
+MEASURES = ("normal_deg", "specificity_mm", "compactness")  # that results did not have at first
 PROVENANCE = (
     "dataset_sha256",
     "dataset_recipe_sha256",
@@ -156,12 +157,12 @@ def _frame(documents: Iterable[dict[str, Any]]) -> pd.DataFrame:
             "run_id": document["run_id"],
             **document["run"],
             **{name: document["metrics"][name] for name in METRICS},
-            **{name: document["metrics"].get(name, math.nan) for name in NEAR},
+            **{name: document["metrics"].get(name, math.nan) for name in (*NEAR, *MEASURES)},
             **{key: document["provenance"].get(key) for key in COSTS},
         }
         for document in documents
     ]
-    return pd.DataFrame(rows, columns=["run_id", *Run.field_names(), *METRICS, *NEAR, *COSTS])
+    return pd.DataFrame(rows, columns=["run_id", *Run.field_names(), *METRICS, *NEAR, *MEASURES, *COSTS])
 
 
 def _file_hash(path: Path) -> str:

@@ -28,9 +28,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if TYPE_CHECKING:
     import numpy as np
     import torch
+    from torch import nn
 
     from bench3dmm.data.dataset import Dataset
     from bench3dmm.results import Result
+    from bench3dmm.train import Normaliser
 
 
 @dataclass(frozen=True)
@@ -269,33 +271,21 @@ def _train_and_evaluate(
     import numpy as np
 
     from bench3dmm import provenance, train
-    from bench3dmm.data.splits import make_split
     from bench3dmm.device import seeded
-    from bench3dmm.evaluate import evaluate
     from bench3dmm.losses import make_loss
     from bench3dmm.mesh.coarsen import build_hierarchy
-    from bench3dmm.mesh.geodesic import near_landmarks
     from bench3dmm.models import build_model
     from bench3dmm.results import Result, save_result
     from bench3dmm.weights import save_weights
 
     started = time.perf_counter()
-    split = make_split(run.split, dataset.samples, run.split_seed, run.test_share)
-    train_rows, test_rows = rows_of_profile(split.train, split.test, PROFILES[run.profile])
-    if run.validation >= len(train_rows):
-        raise DataError(f"validation = {run.validation} leaves nothing of {len(train_rows)} training meshes")
-    train_rows = train_rows[: len(train_rows) - run.validation]
+    train_rows, test_rows, hashes = _rows(run, dataset)
     hierarchy = build_hierarchy(dataset.template)
+    hashes["hierarchy_sha256"] = hierarchy.sha256
     with seeded(run.seed):
         model = build_model(run.model, hierarchy, run.latent, preset=run.preset)
     normaliser = train.Normaliser.fit(dataset.vertices, train_rows, scale=getattr(model, "scale_coordinates", True))
     parameters = sum(p.numel() for p in model.parameters())
-    hashes = {
-        "dataset_sha256": dataset.sha256,
-        "dataset_recipe_sha256": dataset.card.get("recipe_sha256"),
-        "split_sha256": split.sha256,
-        "hierarchy_sha256": hierarchy.sha256,
-    }
     if progress:
         print(_headline(run, len(train_rows), len(test_rows), parameters, device), file=sys.stderr)
 
@@ -318,9 +308,7 @@ def _train_and_evaluate(
         label=run.run_id,
         progress=progress,
     )
-    metrics, arrays = evaluate(
-        model, dataset.vertices, dataset.samples, test_rows, normaliser, device, near_landmarks(dataset.template)
-    )
+    metrics, arrays = _measure(run, model, dataset, train_rows, test_rows, normaliser, device)
     record = {
         **hashes,
         "seeds": {"seed": run.seed, "split_seed": run.split_seed},
@@ -338,6 +326,99 @@ def _train_and_evaluate(
     if progress:
         print(f"{run.run_id}: mean error {metrics['mean_mm']:.3f} mm, in {path}", file=sys.stderr)
     return result
+
+
+def measure_again(
+    run: Run, results_dir: str | Path = "results", device: str = "auto", *, dataset: Dataset | None = None
+) -> Result:
+    """Evaluate a stored run from its weights, and store what comes out in place of what was measured before.
+
+    For measures that were added after a run was trained. The record keeps where it was trained, and says under
+    ``measured`` where and by which code it was evaluated last.
+
+    Raises:
+        DataError: not stored, without weights, or of other data than today's.
+    """
+    from bench3dmm import provenance
+    from bench3dmm.data import load_dataset
+    from bench3dmm.device import resolve_device
+    from bench3dmm.results import Result, load_result, result_path, save_result
+    from bench3dmm.weights import load_model
+
+    path = result_path(run, results_dir)
+    stored = load_result(path)
+    dataset = dataset or load_dataset(run.dataset)
+    train_rows, test_rows, hashes = _rows(run, dataset)
+    for name, value in hashes.items():
+        if stored.provenance[name] != value:
+            raise DataError(f"{path}: its {name} is not today's: it was measured on other data; run it with --force")
+    torch_device = resolve_device(device)
+    model, normaliser = load_model(path, device, dataset=dataset)
+    metrics, arrays = _measure(run, model, dataset, train_rows, test_rows, normaliser, torch_device)
+    record = {**stored.provenance, "measured": provenance.environment(torch_device)}
+    result = Result(run, metrics, record, {**arrays, "loss": stored.arrays["loss"]})
+    save_result(result, results_dir)
+    return result
+
+
+def _rows(run: Run, dataset: Dataset) -> tuple[np.ndarray, np.ndarray, dict[str, str | None]]:
+    """The rows a run trains and tests on, and the hashes of what they are rows of."""
+    from bench3dmm.data.splits import make_split
+
+    split = make_split(run.split, dataset.samples, run.split_seed, run.test_share)
+    train_rows, test_rows = rows_of_profile(split.train, split.test, PROFILES[run.profile])
+    if run.validation >= len(train_rows):
+        raise DataError(f"validation = {run.validation} leaves nothing of {len(train_rows)} training meshes")
+    hashes = {
+        "dataset_sha256": dataset.sha256,
+        "dataset_recipe_sha256": dataset.card.get("recipe_sha256"),
+        "split_sha256": split.sha256,
+    }
+    return train_rows[: len(train_rows) - run.validation], test_rows, hashes
+
+
+def _measure(
+    run: Run,
+    model: nn.Module,
+    dataset: Dataset,
+    train_rows: np.ndarray,
+    test_rows: np.ndarray,
+    normaliser: Normaliser,
+    device: torch.device,
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Everything that is measured of a trained model: metrics and arrays."""
+    from bench3dmm.evaluate import evaluate
+    from bench3dmm.shape_model import measure_shape_model
+
+    metrics, arrays = evaluate(
+        model,
+        dataset.vertices,
+        dataset.samples,
+        test_rows,
+        normaliser,
+        device,
+        dataset.template,
+        reconstructions=_kept_reconstructions(run),
+    )
+    shapes = measure_shape_model(model, dataset.vertices, train_rows, normaliser, device)
+    metrics |= {
+        "compactness": shapes.compactness,
+        "specificity_mm": float(shapes.specificity.mean()),
+        "specificity_sd_mm": float(shapes.specificity.std(ddof=1)),
+    }
+    return metrics, {**arrays, "specificity": shapes.specificity}
+
+
+def _kept_reconstructions(run: Run) -> int:
+    """How many reconstructions a result keeps: what figures show, because results are to fit into a repository."""
+    from bench3dmm.data.splits import SPLITS
+    from bench3dmm.evaluate import RECONSTRUCTIONS
+
+    if run.split not in SPLITS:
+        return 0
+    if run.model == Run.model:  # of the replicated paper
+        return RECONSTRUCTIONS
+    return 1 if run.seed == 0 else 0
 
 
 def rows_of_profile(train: np.ndarray, test: np.ndarray, profile: Profile) -> tuple[np.ndarray, np.ndarray]:

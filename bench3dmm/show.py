@@ -16,6 +16,7 @@ import numpy as np
 
 from bench3dmm.errors import Bench3dmmError, MeshError
 from bench3dmm.figures import SOFT, colour_bar, picture, style, tight_size
+from bench3dmm.mesh.normals import vertex_normals
 from bench3dmm.mesh.template import Template
 from bench3dmm.render import (
     AMBIENT,
@@ -28,7 +29,6 @@ from bench3dmm.render import (
     fit_view,
     paint,
     render_mesh,
-    vertex_normals,
 )
 from bench3dmm.storage import write_text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING
 from bench3dmm.artefacts import Setup, save_table, stored_results
 from bench3dmm.experiments import FIGURES, SEEDS, sweep
 from bench3dmm.figures import save_figure
-from bench3dmm.results import results_folder
+from bench3dmm.results import result_path, results_folder
+from bench3dmm.run import Run, published_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from bench3dmm.claims import Verdict
     from bench3dmm.data.dataset import Dataset
+    from bench3dmm.generative import Autoencoder
     from bench3dmm.results import Result
 
 
@@ -78,19 +81,39 @@ class Workbook:
         self.device, self.jobs = device, jobs
         self.results: list[Result] = []
 
-    def train(self, *experiments: str) -> list[Result]:
+    def train(self, *experiments: str, **where: object) -> list[Result]:
         """The results of those experiments; runs that are not stored are trained first.
+
+        Where fields are named, e.g. ``latent=16``, only of the runs that have these values.
 
         Their datasets are loaded too, so that one that has to be generated says so here and not between the numbers.
         """
         from bench3dmm.data import load_dataset
 
-        runs = self.setup.runs(*experiments)
+        runs = self.setup.runs(*experiments, **where)
         sweep(runs, self.results_dir, self.device, jobs=self.jobs)
         for name in dict.fromkeys(run.dataset for run in runs):
             load_dataset(name)
         self.results = stored_results(runs, self.results_dir)
         return self.results
+
+    def weights(self, results: Sequence[Result]) -> dict[str, Autoencoder]:
+        """The trained models of results, by run id.
+
+        Raises:
+            DataError: results are shared without their weights: the command that trains them again.
+        """
+        from bench3dmm.errors import DataError
+        from bench3dmm.generative import TrainedModel
+
+        models = {}
+        for run in (result.run for result in results):
+            path = result_path(run, self.results_dir).with_suffix(".safetensors")
+            if not path.exists():
+                command = f"{run_command(run)} --results-dir {shlex.quote(str(self.results_dir))} --force"
+                raise DataError(f"{path}: the result is stored without its weights; `{command}` trains them again")
+            models[run.run_id] = TrainedModel(path)
+        return models
 
     def dataset(self, place: str) -> Dataset:
         """The dataset in the place of ``coma`` or ``bu3dfe``."""
@@ -156,6 +179,15 @@ class Workbook:
         keys = ["dataset", "profile", "data sha256", "device", "commit", "torch"]
         grouped = pd.DataFrame(rows, columns=[*keys, "minutes"]).groupby(keys, sort=False)["minutes"]
         return grouped.agg(runs="size", minutes="sum").round(1).reset_index()
+
+
+def run_command(run: Run) -> str:
+    """What trains that run: ``bench3dmm run`` with the fields that differ from their defaults or the model's own."""
+    values, plain = run.as_dict(), Run(run.dataset).as_dict()
+    published = published_run(dataset=run.dataset, model=run.model, preset=run.preset).as_dict()
+    given = [name for name in values if name == "dataset" or not values[name] == plain[name] == published[name]]
+    options = (f"--{name.replace('_', '-')} {shlex.quote(str(values[name]))}" for name in given)
+    return " ".join(["bench3dmm run", *options])
 
 
 def claims_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:

@@ -27,6 +27,7 @@ from bench3dmm.data.paper_counts import TABLE1, TABLE2
 from bench3dmm.errors import Bench3dmmError, DataError, MeshError, UnknownNameError
 from bench3dmm.experiments import EXPERIMENTS, LATENTS
 from bench3dmm.mesh.geodesic import landmark_distance
+from bench3dmm.mesh.normals import vertex_normals
 from bench3dmm.mesh.template import Template
 from bench3dmm.results import Result
 from bench3dmm.run import execute
@@ -708,7 +709,7 @@ def test_interactive_meshes_carry_their_scene(template, painted, monkeypatch):
     for surface in (outside, inside):
         assert np.array_equal(array_of(packed, surface["points"]), template.vertices.astype(np.float32))
     fields = {field["name"]: array_of(packed, field) for field in outside["fields"]}
-    normals = render.vertex_normals(template.vertices, template.faces)
+    normals = vertex_normals(template.vertices, template.faces)
     assert np.allclose(fields.pop("Normals"), normals, atol=1e-6)
     if painted:
         assert np.abs(fields.pop("colours") / 255 - render.paint(values)).max() < 0.01, "clamped at 6 mm"

@@ -8,8 +8,11 @@ import pytest
 import torch
 from torch import nn
 
+from bench3dmm.bench.cases import face
 from bench3dmm.errors import TrainingError
-from bench3dmm.evaluate import evaluate, even_positions, summary
+from bench3dmm.evaluate import evaluate, even_positions, level_labels, summary
+from bench3dmm.mesh.normals import vertex_normals
+from bench3dmm.regions import REGIONS, face_regions
 from bench3dmm.train import Normaliser
 
 CPU = torch.device("cpu")
@@ -110,3 +113,98 @@ def test_diverged_model_is_refused():
 def test_summary_sums_many_float32_errors_in_float64():
     errors = np.full((2000, 2000), 0.1, dtype=np.float32)
     assert summary(errors)["mean_mm"] == pytest.approx(float(np.float32(0.1)), rel=1e-12)
+
+
+# --- where and when ------------------------------------------------------------------------------------------------
+
+
+def small_face(n_vertices=1200):
+    """mh-scan's template with fewer vertices, without landmarks."""
+    return face(n_vertices)
+
+
+def around(template, n=12, seed=0):
+    """Meshes (n, V, 3) of the template, each moved as a whole, with samples of five intensities."""
+    rng = np.random.default_rng(seed)
+    vertices = (template.vertices + rng.normal(0, 3, (n, 1, 3))).astype(np.float32)
+    samples = pd.DataFrame({"expression": ["happy"] * n, "level": [0.0, 0.25, 0.5, 1.0] * (n // 4)})
+    return vertices, samples, Normaliser(template.vertices.astype(np.float32), np.ones_like(template.vertices))
+
+
+class Bump(nn.Module):
+    """Moves the vertices of one region towards the viewer, in mm."""
+
+    def __init__(self, where, by=2.0):
+        super().__init__()
+        self.by = torch.zeros(len(where), 3)
+        self.by[torch.from_numpy(where), 2] = by
+
+    def forward(self, x):
+        return x + self.by
+
+
+@pytest.mark.parametrize("name", ["nose", "mouth"])
+def test_error_of_a_region_is_found_there(name):
+    template = small_face()
+    vertices, samples, normaliser = around(template)
+    where = face_regions(template) == REGIONS.index(name)
+    metrics, arrays = evaluate(Bump(where), vertices, samples, np.arange(12), normaliser, CPU, template)
+    expected = {region: 2.0 if region == name else 0.0 for region in REGIONS}
+    assert metrics["by_region"] == pytest.approx(expected, abs=1e-4)
+    np.testing.assert_allclose(arrays["sample_region_error"][:, REGIONS.index(name)], 2, atol=1e-4)
+    assert metrics["mean_mm"] == pytest.approx(2 * where.mean(), abs=1e-4)
+
+
+class Turn(nn.Module):
+    """Turns every mesh about the vertical axis."""
+
+    def __init__(self, degrees, middle):
+        super().__init__()
+        angle = np.radians(degrees)
+        matrix = [[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]]
+        self.matrix, self.middle = torch.tensor(matrix, dtype=torch.float32), torch.from_numpy(middle)
+
+    def forward(self, x):
+        return (x + self.middle) @ self.matrix.T - self.middle
+
+
+def test_normals_turn_with_the_mesh_and_not_when_it_only_moves():
+    template = small_face()
+    vertices, samples, normaliser = around(template)
+    mean = template.vertices.astype(np.float32)
+    turned, arrays = evaluate(Turn(7.0, mean), vertices, samples, np.arange(12), normaliser, CPU, template)
+    # Less than 7 degrees, by as much as normals point along the axis: 2 asin(|sin(3.5)| r) for distance r from it.
+    flat = np.linalg.norm(vertex_normals(template.vertices, template.faces)[:, [0, 2]], axis=1)
+    expected = np.degrees(2 * np.arcsin(np.sin(np.radians(3.5)) * flat)).mean()
+    assert turned["normal_deg"] == pytest.approx(expected, rel=1e-3)
+    np.testing.assert_allclose(arrays["sample_normal_error"], expected, rtol=1e-3)
+    moved, _ = evaluate(Shift((1.0, 2.0, 3.0)), vertices, samples, np.arange(12), normaliser, CPU, template)
+    assert moved["normal_deg"] == pytest.approx(0, abs=0.01)
+
+
+def test_errors_by_intensity_are_those_of_its_meshes():
+    template = small_face()
+    vertices, samples, normaliser = around(template)
+    rows = np.arange(1, 12)
+    metrics, arrays = evaluate(Bump(np.arange(1200) < 300), vertices, samples, rows, normaliser, CPU, template)
+    assert list(metrics["by_level"]) == ["0", "0.25", "0.5", "1"]
+    assert [entry["meshes"] for entry in metrics["by_level"].values()] == [2, 3, 3, 3]
+    assert sum(e["meshes"] * e["mean_mm"] for e in metrics["by_level"].values()) == pytest.approx(
+        arrays["sample_error"].sum(), rel=1e-5
+    )
+
+
+def test_many_intensities_are_put_into_quarters():
+    labels = level_labels(np.array([0.0, 0.24, 0.25, 0.49, 0.5, 0.74, 0.75, 0.99, 1.0]))
+    assert list(labels) == ["0 to 0.25"] * 2 + ["0.25 to 0.5"] * 2 + ["0.5 to 0.75"] * 2 + ["0.75 to 1"] * 3
+
+
+def test_as_many_reconstructions_are_kept_as_are_asked_for():
+    vertices, samples = example()
+    normaliser = Normaliser(np.zeros((7, 3), np.float32), np.ones((7, 3), np.float32))
+    for count in (0, 1, 6):
+        by = (0.1234, 0.0, -1.0)
+        _, arrays = evaluate(Shift(by), vertices, samples, np.arange(90), normaliser, CPU, reconstructions=count)
+        assert arrays["reconstruction_offset"].shape == (count, 7, 3)
+        assert len(arrays["reconstruction_index"]) == count
+        np.testing.assert_allclose(arrays["reconstruction_offset"], np.full((count, 7, 3), (0.12, 0, -1)), atol=1e-3)

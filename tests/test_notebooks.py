@@ -210,3 +210,11 @@ def test_notebooks_say_nothing_that_depends_on_their_parameters(path):
     text = " ".join(cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "markdown")
     assert "**The faces are synthetic.**" not in text
     assert "By default" in text and "**synthetic**" in text and "at its foot" in text
+
+
+def test_generative_use_is_shown_of_any_import(imported, tmp_path, monkeypatch):
+    name = imported("generated-spheres", {})
+    run_from_nothing(monkeypatch, "12_generative", tmp_path, bu3dfe=name, latent=8, jobs=1, device="cpu")
+    assert len(load_results(tmp_path / "results")) == 4
+    made = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert {"samples.png", "interpolation.png", "extrapolation.png", "transfer.png", "generative.csv"} <= made

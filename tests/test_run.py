@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from bench3dmm.data.splits import make_split
 from bench3dmm.errors import Bench3dmmError, DataError, TrainingError, UnknownNameError
 from bench3dmm.experiments import grid, sweep
 from bench3dmm.results import load_result, load_results, result_path
-from bench3dmm.run import PROFILES, Run, execute, rows_of_profile
+from bench3dmm.run import PROFILES, Run, execute, measure_again, published_run, rows_of_profile
 from bench3dmm.weights import load_model
 
 RUN = Run(dataset="sphere", latent=4, epochs=1)
@@ -67,6 +68,25 @@ def test_every_field_changes_the_id():
             changed = 0.5
         ids.add(dataclasses.replace(base, **{field.name: changed}).run_id)
     assert len(ids) == len(dataclasses.fields(Run)) + 1
+
+
+def test_a_field_that_came_later_changes_no_old_id_and_may_be_missing():
+    old = {name: value for name, value in Run(dataset="mh-scan").as_dict().items() if name != "optimizer"}
+    assert Run.from_dict(old) == Run(dataset="mh-scan")
+    assert Run.from_dict({**old, "optimizer": "sgd"}).run_id != Run(dataset="mh-scan").run_id
+
+
+def test_published_training_is_the_models_unless_said_otherwise():
+    coma = published_run(dataset="mh-scan", model="coma")
+    assert (coma.optimizer, coma.learning_rate, coma.weight_decay, coma.batch_size) == ("sgd", 8e-3, 5e-4, 16)
+    assert published_run(dataset="mh-scan", model="coma", optimizer="adam", learning_rate=1e-3, weight_decay=5e-5) == (
+        Run("mh-scan", model="coma")
+    )
+    spiralnet = published_run(dataset="mh-scan", model="spiralnet")
+    assert (spiralnet.optimizer, spiralnet.weight_decay, spiralnet.batch_size) == ("adam", 0.0, 32)
+    assert published_run(dataset="mh-scan") == Run("mh-scan")
+    with pytest.raises(UnknownNameError, match="coma"):
+        published_run(dataset="mh-scan", model="komma")
 
 
 @pytest.mark.parametrize(
@@ -281,6 +301,33 @@ def test_stored_weights_reconstruct_as_they_did(stored, spheres, run):
     with torch.inference_mode():
         again = normaliser.invert(model(torch.from_numpy(normaliser.apply(meshes))).numpy())
     np.testing.assert_allclose(again - meshes, results[run].arrays["reconstruction_offset"], atol=0.01)
+
+
+@pytest.mark.parametrize("run", [RUN, PCA], ids=["neural3dmm", "pca"])
+def test_measuring_again_from_the_weights_gives_what_was_measured(stored, spheres, run, tmp_path):
+    folder, results = stored
+    shutil.copytree(folder / run.profile, tmp_path / run.profile)
+    before = results[run]
+    path = result_path(run, tmp_path)
+    document = json.loads(path.read_text())
+    del document["metrics"]["compactness"]  # as if it were an old result
+    path.write_text(json.dumps(document))
+    again = measure_again(run, tmp_path, "cpu", dataset=spheres)
+    assert again.metrics == before.metrics
+    loaded = load_result(path)
+    assert loaded.metrics == before.metrics
+    for name, array in before.arrays.items():
+        np.testing.assert_array_equal(loaded.arrays[name], array)
+    assert loaded.provenance["created"] == before.provenance["created"]
+    assert loaded.provenance["measured"]["versions"] == before.provenance["versions"]
+
+
+def test_measuring_again_on_other_data_is_refused(stored, spheres, tmp_path):
+    folder, _ = stored
+    shutil.copytree(folder / PCA.profile, tmp_path / PCA.profile)
+    other = dataclasses.replace(spheres, sha256="0" * 64)
+    with pytest.raises(DataError, match="dataset_sha256"):
+        measure_again(PCA, tmp_path, "cpu", dataset=other)
 
 
 def test_weights_refuse_another_template(stored):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 import torch.nn.functional as F
 from conftest import fake_hierarchy
 from torch import nn
 
+from bench3dmm.errors import UnknownNameError
 from bench3dmm.losses import mean_absolute
 from bench3dmm.models import build_model
 from bench3dmm.models.neural3dmm import PRESETS
@@ -18,6 +21,7 @@ from bench3dmm.step import (
     GraphedStep,
     ThreadedStep,
     arrange,
+    check_optimizer,
     gradients,
     make_optimizer,
     set_learning_rate,
@@ -151,6 +155,48 @@ def test_learning_rate_is_set_in_place_where_it_is_a_tensor():
 
 
 # --- threads ----------------------------------------------------------------------------------------------------
+
+
+def by_hand(model, meshes, batches, schedule, decayed):
+    """Stochastic gradient descent with momentum and L2, as Sutskever et al. (2013) write it without Nesterov's term."""
+    velocity = {name: torch.zeros_like(parameter) for name, parameter in model.named_parameters()}
+    for rows in batches:
+        value = L1(model(meshes[rows]), meshes[rows])
+        value = value + schedule.weight_decay / 2 * sum(
+            parameter.square().sum() for name, parameter in model.named_parameters() if decayed(name)
+        )
+        grads = torch.autograd.grad(value, list(model.parameters()), allow_unused=True)
+        with torch.no_grad():
+            for (name, parameter), grad in zip(model.named_parameters(), grads, strict=True):
+                if grad is not None:
+                    velocity[name].mul_(0.9).add_(grad)
+                    parameter.sub_(schedule.learning_rate * velocity[name])
+
+
+@pytest.mark.parametrize("spared", [(), ("down.",)], ids=["all decayed", "one layer spared"])
+def test_sgd_is_momentum_descent_with_l2(spared):
+    schedule = dataclasses.replace(SCHEDULE, optimizer="sgd", weight_decay=0.1)
+    one, other = tiny(), tiny()
+    one.undecayed = spared
+    del one.idle, other.idle  # its decay is its only gradient, and the trainer leaves it alone
+    plain_steps(one, tiny_meshes(), UNEVEN, make_optimizer(one, schedule, CPU))
+    by_hand(other, tiny_meshes(), UNEVEN, schedule, lambda name: not name.startswith(spared))
+    for name, tensor in state(other).items():
+        torch.testing.assert_close(state(one)[name], tensor, rtol=1e-12, atol=1e-14)
+
+
+def test_spared_parameters_do_not_decay_under_adam_either():
+    model = tiny()
+    model.undecayed = ("down.", "idle")
+    groups = make_optimizer(model, SCHEDULE, CPU).param_groups
+    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    assert {decay[id(p)] for p in model.up.parameters()} == {SCHEDULE.weight_decay}
+    assert {decay[id(p)] for p in (*model.down.parameters(), model.idle)} == {0.0}
+
+
+def test_unknown_optimiser_is_refused_with_the_nearest_name():
+    with pytest.raises(UnknownNameError, match="adam"):
+        check_optimizer("adm")
 
 
 def test_one_thread_trains_as_the_plain_loop_to_the_bit():

@@ -13,6 +13,13 @@ from typing import TYPE_CHECKING
 from bench3dmm.artefacts.architecture import figure1
 from bench3dmm.artefacts.curves import convergence_figure, figure4, figure5, figure6
 from bench3dmm.artefacts.faces import error_view, figure2, figure3, figure7, figure8, figure9
+from bench3dmm.artefacts.generative import (
+    extrapolation_figure,
+    generative_table,
+    interpolation_figure,
+    sampling_figure,
+    transfer_figure,
+)
 from bench3dmm.artefacts.near import landmark_distance_figure
 from bench3dmm.artefacts.setup import Setup, stored_results
 from bench3dmm.artefacts.tables import (
@@ -43,6 +50,7 @@ __all__ = [
     "convergence_figure",
     "convergence_table",
     "error_view",
+    "extrapolation_figure",
     "figure1",
     "figure2",
     "figure3",
@@ -53,12 +61,16 @@ __all__ = [
     "figure8",
     "figure9",
     "generalization_table",
+    "generative_table",
+    "interpolation_figure",
     "landmark_distance_figure",
     "landmark_table",
+    "sampling_figure",
     "save_table",
     "stored_results",
     "table1",
     "table2",
+    "transfer_figure",
 ]
 
 

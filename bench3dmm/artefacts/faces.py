@@ -20,7 +20,8 @@ from bench3dmm.figures import (
     tight_size,
 )
 from bench3dmm.mesh.geodesic import landmark_weights, released_landmark_weights
-from bench3dmm.render import ERROR_MAP, contact_sheet, fit_view, project, render_meshes, vertex_normals
+from bench3dmm.mesh.normals import vertex_normals
+from bench3dmm.render import ERROR_MAP, contact_sheet, fit_view, project, render_meshes
 from bench3dmm.show import MeshView, show_mesh
 
 if TYPE_CHECKING:
