@@ -12,12 +12,15 @@ import functools
 import hashlib
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench3dmm.errors import PluginError
+from bench3dmm.errors import PluginError, UnknownNameError
+
+if TYPE_CHECKING:
+    from bench3dmm.run import Run
 
 MODELS, DATASETS = "bench3dmm.models", "bench3dmm.datasets"
 KINDS = {MODELS: "model", DATASETS: "dataset"}
@@ -107,6 +110,22 @@ def origin_of_dataset(name: str) -> dict[str, str | None] | None:
 
     loader = foreign_loader(name)
     return None if loader is None else origin(loader)
+
+
+def origins(run: Run) -> dict[str, dict[str, str | None]]:
+    """What a result's provenance says of somebody else's code: ``model_origin`` and ``dataset_origin``, each where it
+    is not the project's own."""
+    found = {"model_origin": origin_of_model(run.model), "dataset_origin": origin_of_dataset(run.dataset)}
+    return {key: whose for key, whose in found.items() if whose is not None}
+
+
+def changed_since(model: str, provenance: Mapping[str, Any]) -> bool:
+    """Whether somebody else's model is not the one, by version and source, that a result was made with; False where
+    the model is not here to compare with."""
+    try:
+        return origin_of_model(model) != provenance.get("model_origin")
+    except (PluginError, UnknownNameError):
+        return False
 
 
 def origin(thing: Callable[..., Any]) -> dict[str, str | None] | None:
