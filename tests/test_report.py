@@ -8,13 +8,12 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from conftest import sphere_dataset
+from conftest import as_registered, sphere_dataset
 from synthetic_results import make_result
 
 from bench3dmm import cli, data, report
 from bench3dmm.artefacts import ARTEFACTS, Setup
 from bench3dmm.claims import CLAIMS, UNTESTED
-from bench3dmm.data.dataset import content_sha256
 from bench3dmm.errors import Bench3dmmError, DataError, UnknownNameError
 from bench3dmm.experiments import shown_value
 from bench3dmm.page import (
@@ -133,9 +132,7 @@ def published(run):
 
 
 def store(folder, keep=lambda run: True, **options):
-    made = sphere_dataset()
-    sha256 = content_sha256(made)  # as of a registered set
-    dataset = dataclasses.replace(made, sha256=sha256, card={**made.card, "recipe_sha256": sha256})
+    dataset = as_registered(sphere_dataset())
     runs = [run for run in dict.fromkeys(SETUP.runs("paper") + SETUP.runs("ledger")) if keep(run)]
     for run in runs:
         save_result(make_result(run, dataset, published(run), **options), folder)
