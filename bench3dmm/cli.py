@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench3dmm.errors import Bench3dmmError, DataError, UnknownNameError
+from bench3dmm.errors import Bench3dmmError, DataError, PluginError, UnknownNameError
 from bench3dmm.run import PROFILES, QUICKSTART, Run, published_run
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from bench3dmm.conformance import Check
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
 _OWN = "the model's"
@@ -87,6 +89,11 @@ _VERIFY_EXAMPLES = (
     "  bench3dmm verify                  about a minute on two cores\n\n"
     "  bench3dmm verify 3337e236e8e6     a run of `bench3dmm list results`"
 )
+_CHECK_EXAMPLES = (
+    "[bold]Examples[/bold]\n\n"
+    "  bench3dmm check neural3dmm --preset release\n\n"
+    "  bench3dmm check my_module:build --latent 64     of my_module.py in this folder"
+)
 _EVALUATE_EXAMPLES = (
     "[bold]Examples[/bold]\n\n"
     "  bench3dmm evaluate --results-dir /tmp/results\n\n"
@@ -120,11 +127,15 @@ SHOWN_MESHES = 20
 
 @app.command(help=_RUN_HELP, epilog=_EXAMPLES)
 def run(
-    dataset: Annotated[str, typer.Option(help="Dataset, or a variant of it as NAME@VARIANT.")],
+    dataset: Annotated[
+        str, typer.Option(help="Dataset, or a variant of it as NAME@VARIANT, or your own as MODULE:FUNCTION.")
+    ],
     split: Annotated[
         str, typer.Option(help="percentage (known people), identity (new) or without:EXPRESSION.")
     ] = "percentage",
-    model: Annotated[str, typer.Option(help="See: bench3dmm list models.")] = "neural3dmm",
+    model: Annotated[
+        str, typer.Option(help="See: bench3dmm list models; or your own as MODULE:FUNCTION.")
+    ] = "neural3dmm",
     preset: Annotated[str, typer.Option(help="Architecture: paper (the text) or release (the code).")] = "paper",
     latent: Annotated[int, typer.Option(help="Size d of the latent code.")] = 16,
     loss: Annotated[str, typer.Option(help="l1, or weighted-l1: vertices near landmarks count more.")] = "l1",
@@ -448,6 +459,39 @@ def verify_runs(
         raise TrainingError(f"{', '.join(failed)}: the mean error differs by more than is allowed, see the table")
 
 
+@app.command("check", epilog=_CHECK_EXAMPLES)
+def check(
+    model: Annotated[str, typer.Argument(help="A name of `bench3dmm list models`, or MODULE:FUNCTION.")],
+    preset: Annotated[str, typer.Option(help="If empty, the model's default.")] = "",
+    latent: Annotated[int, typer.Option(min=1, help="Size d of the code in most checks.")] = 16,
+) -> None:
+    """Can a model take part? Seconds of checks on two small faces, each with what is wrong and how to mend it.
+
+    Shapes, latent size, seed, gradient, training, saving, batches, dtype, device. Ends with exit code 1 where one
+    fails. How to write a model: docs/your-own-model.md.
+    """
+    from bench3dmm.conformance import FAILED, check_model
+
+    checks = check_model(model, preset, latent)
+    _print(_checks_table(checks))
+    failed = [one.name for one in checks if one.outcome == FAILED]
+    if failed:
+        typer.echo(f"\n{model} cannot take part yet: {', '.join(failed)} failed")
+        raise typer.Exit(EXIT_FAILED)
+    typer.echo(f"\n{model} can take part: bench3dmm run --dataset mh-scan --model {model} --profile smoke")
+
+
+def _checks_table(checks: Sequence[Check]):
+    """A row a check, its sentence broken into lines."""
+    from rich.text import Text
+
+    table = _table("check", "outcome")
+    table.add_column("seen")
+    for one in checks:
+        table.add_row(one.name, one.outcome, Text(one.sentence))
+    return table
+
+
 @app.command("evaluate", epilog=_EVALUATE_EXAMPLES)
 def evaluate_again(
     run_ids: Annotated[list[str] | None, typer.Argument(help="Stored runs; if none, all that have weights.")] = None,
@@ -679,15 +723,30 @@ def _splits() -> list[tuple[str, str]]:
 
 
 def _models() -> list[tuple[str, str]]:
-    from bench3dmm.models import model_names, model_summary
+    from bench3dmm.models import model_names, model_origin, model_summary
 
-    return [(name, model_summary(name)) for name in model_names()]
+    def note(name: str) -> str:
+        """Of somebody else's model also whose it is, or why it cannot be used."""
+        try:
+            whose = model_origin(name)
+        except PluginError as error:
+            return f"cannot be used: {error}"
+        package = whose and f"from {whose['package'] or whose['module']} {whose['version'] or ''}".strip()
+        return " ".join(filter(None, [model_summary(name), package and f"({package})"]))
+
+    return [(name, note(name)) for name in model_names()]
 
 
 def _presets() -> list[tuple[str, str]]:
     from bench3dmm.models import model_names, preset_names
 
-    return [(name, ", ".join(preset_names(name))) for name in model_names()]
+    presets = []
+    for name in model_names():
+        try:
+            presets.append((name, ", ".join(preset_names(name))))
+        except PluginError:  # `list models` says why
+            continue
+    return presets
 
 
 def _losses() -> list[tuple[str, str]]:

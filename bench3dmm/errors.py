@@ -18,6 +18,11 @@ class UnknownNameError(Bench3dmmError):
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         super().__init__(f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}")
+        self._given = kind, name, known
+
+    def __reduce__(self):
+        """So that it reaches the parent of a process that raises it."""
+        return type(self), self._given
 
 
 class MeshError(Bench3dmmError):
@@ -30,3 +35,7 @@ class DataError(Bench3dmmError):
 
 class TrainingError(Bench3dmmError):
     """A training that cannot go on, e.g. a loss that is not finite."""
+
+
+class PluginError(Bench3dmmError):
+    """A model or dataset of somebody else's package that cannot be used: whose, and why."""

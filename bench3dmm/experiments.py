@@ -192,11 +192,13 @@ def check_datasets(*names: str) -> None:
     Raises:
         UnknownNameError: with the nearest known name.
     """
-    from bench3dmm.data import LICENSED, dataset_names, recipe_sha256
+    from bench3dmm.data import LICENSED, dataset_names, foreign_loader, recipe_sha256
     from bench3dmm.data.makehuman import SETS
 
     known = [*dataset_names(), *LICENSED]
     for name in names:
+        if foreign_loader(name) is not None:
+            continue
         if name not in known and name.partition("@")[0] not in SETS:
             raise UnknownNameError("dataset", name, known)
         if name not in LICENSED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 from mesh_shapes import icosphere
 
-from bench3dmm.data.dataset import Dataset
+from bench3dmm.data.dataset import Dataset, content_sha256
 from bench3dmm.mesh.coarsen import Hierarchy, build_hierarchy
 from bench3dmm.mesh.template import Template
 from bench3dmm.storage import CACHE_VARIABLE, hash_arrays
@@ -81,6 +82,12 @@ def sphere_dataset(name="sphere", subjects=6, levels=(0.5, 1.0), seed=0):
     samples = pd.DataFrame(rows, columns=["subject", "expression", "level", "frame"])
     meshes = np.array(meshes, dtype=np.float32)
     return Dataset(name, template, meshes, samples, hash_arrays(meshes), {"source": "synthetic", "seed": seed})
+
+
+def as_registered(dataset):
+    """The dataset as `load_dataset` gives it where it is registered: tied to its content."""
+    sha256 = content_sha256(dataset)
+    return dataclasses.replace(dataset, sha256=sha256, card={**dataset.card, "recipe_sha256": sha256})
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from conftest import sphere_dataset
 
 from bench3dmm.data import dataset_names, load_dataset, register_dataset
 from bench3dmm.data.expressions import BU3DFE, COMA
@@ -187,9 +188,8 @@ def test_an_interrupted_generation_leaves_nothing(tmp_path, monkeypatch):
 
 def test_a_user_s_dataset_can_be_registered(monkeypatch):
     monkeypatch.setattr("bench3dmm.data._registered", {})
-    marker = object()
-    register_dataset("mine", lambda: marker)
-    assert load_dataset("mine") is marker
+    register_dataset("mine", sphere_dataset)
+    assert load_dataset("mine").name == "mine"
     assert "mine" in dataset_names()
 
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import sphere_dataset
+from conftest import as_registered, sphere_dataset
 from scipy.spatial.transform import Rotation
 
 from bench3dmm import artefacts, data, generative
@@ -271,7 +271,7 @@ def faces():
     """Six people with a neutral mesh and three expressions at three levels."""
     made = sphere_dataset(levels=(0.25, 0.5, 1.0))
     offset = made.vertices - made.vertices.mean(axis=0)
-    return replace(made, vertices=(made.vertices + 0.5 * offset).astype(np.float32))
+    return as_registered(replace(made, vertices=(made.vertices + 0.5 * offset).astype(np.float32)))
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from conftest import sphere_dataset
+from conftest import as_registered, sphere_dataset
 from synthetic_results import make_result
 
 from bench3dmm import cli, data, report
@@ -132,7 +132,7 @@ def published(run):
 
 
 def store(folder, keep=lambda run: True, **options):
-    dataset = sphere_dataset()
+    dataset = as_registered(sphere_dataset())
     runs = [run for run in dict.fromkeys(SETUP.runs("paper") + SETUP.runs("ledger")) if keep(run)]
     for run in runs:
         save_result(make_result(run, dataset, published(run), **options), folder)

@@ -20,6 +20,7 @@ from bench3dmm.data.paper_counts import TABLE1, TABLE2
 from bench3dmm.data.sources import counted
 from bench3dmm.errors import DataError
 from bench3dmm.mesh.template import Template
+from bench3dmm.plugins import DATASETS, declared_by
 from bench3dmm.storage import cache_dir, read_npz, umask, write_json, write_npz, write_text
 
 
@@ -63,9 +64,10 @@ def imported_departures(name: str) -> list[str] | None:
 
 
 def imported_note(name: str) -> str:
-    """A line about an imported set for a list of datasets; about any other, that it was registered."""
+    """A line about an imported set for a list of datasets; about any other, whose it is."""
     if name not in imported_names():
-        return "registered"
+        whose = declared_by(DATASETS, name)
+        return f"from {whose}" if whose else "registered"
     meshes, vertices, _ = read_card(imported_dir() / name, name).get("shape", (0, 0, 0))
     return f"imported: {counted(meshes, 'mesh')} of {counted(vertices, 'vertex')}"
 

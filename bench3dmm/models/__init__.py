@@ -6,17 +6,23 @@
 that returns an ``nn.Module`` with ``encode(x) -> z`` and ``decode(z) -> x`` for normalised meshes x (B, V, 3) and
 codes z (B, latent). A model with ``fit_closed_form(x)`` is fitted by it instead of by gradient descent; one with
 ``scale_coordinates = False`` gets centred millimetres instead of coordinates divided by their deviation.
+
+A model may as well stand in somebody else's package: see `bench3dmm.plugins` and docs/your-own-model.md.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from bench3dmm.errors import UnknownNameError
+from bench3dmm import plugins
+from bench3dmm.errors import PluginError, UnknownNameError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,6 +37,7 @@ class _Entry:
     training: Mapping[str, Any]
     closed_form: bool
     summary: str
+    origin: dict[str, str | None] | None  # see `bench3dmm.plugins.origin`
 
 
 _REGISTRY: dict[str, _Entry] = {}
@@ -49,26 +56,39 @@ def register(
         training: what the model was published with, where that differs from `bench3dmm.run.Run`'s defaults: optimizer,
             learning_rate, learning_rate_decay, weight_decay, batch_size.
         closed_form: it is fitted without chance, so that all seeds are one.
+
+    Raises:
+        PluginError: the name is taken, or looks like an import path.
     """
 
     def add(build):
+        whose = plugins.origin(build)
+        if whose:
+            _import_own()  # so that nobody takes a name of the project's own
+        if plugins.is_import_path(name):
+            raise PluginError(f"model {name!r}: a name has no colon, an import path is not registered")
         if name in _REGISTRY and _REGISTRY[name].build.__module__ != build.__module__:
-            raise ValueError(f"two models are called {name!r}")
-        summary = (build.__doc__ or "").strip().partition("\n")[0]
-        _REGISTRY[name] = _Entry(build, presets, dict(training or {}), closed_form, summary)
+            modules = f"{_REGISTRY[name].build.__module__} and {build.__module__}"
+            raise PluginError(f"two models are called {name!r}, in {modules}: rename one of them")
+        _REGISTRY[name] = _Entry(build, presets, dict(training or {}), closed_form, _summary(build), whose)
         return build
 
     return add
 
 
-def _registry() -> dict[str, _Entry]:
+def _summary(build: Callable[..., Any]) -> str:
+    return (build.__doc__ or "").strip().partition("\n")[0]
+
+
+def _import_own() -> None:
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
-    return _REGISTRY
 
 
 def model_names() -> list[str]:
-    return sorted(_registry())
+    """The project's own models, those registered in this process, and those that installed packages declare."""
+    _import_own()
+    return sorted({*_REGISTRY, *plugins.declared_names(plugins.MODELS)})
 
 
 def preset_names(model: str) -> tuple[str, ...]:
@@ -107,8 +127,57 @@ def check_model(name: str, preset: str) -> None:
         raise UnknownNameError(f"preset of model {name}", preset, preset_names(name))
 
 
+def model_origin(name: str) -> dict[str, str | None] | None:
+    """See `bench3dmm.plugins.origin_of_model`."""
+    return _entry(name).origin
+
+
 def _entry(name: str) -> _Entry:
-    registry = _registry()
-    if name not in registry:
-        raise UnknownNameError("model", name, registry)
-    return registry[name]
+    _import_own()
+    if plugins.is_import_path(name):
+        return _foreign(name)
+    if name in _REGISTRY:
+        entry = _REGISTRY[name]
+        plugins.check_free(plugins.MODELS, name, entry.origin and entry.build.__module__)
+        return entry
+    if name in plugins.declared_names(plugins.MODELS):
+        return _foreign(name)
+    raise UnknownNameError("model", name, model_names())
+
+
+def _foreign(name: str) -> _Entry:
+    """A model of somebody else's package, registered by it or under its entry point's name or import path."""
+    before = set(_REGISTRY)
+    try:
+        build = plugins.load(plugins.MODELS, name)
+    except PluginError:
+        for added in set(_REGISTRY) - before:  # by a module that then broke: it must be able to try again
+            if _REGISTRY[added].build.__module__ not in sys.modules:
+                del _REGISTRY[added]
+        raise
+    if name in _REGISTRY:
+        return _REGISTRY[name]
+    registered = [known for known, entry in _REGISTRY.items() if entry.build is build]
+    if registered and plugins.is_import_path(name):
+        return _REGISTRY[registered[0]]
+    if isinstance(build, ModuleType) or registered:
+        names = registered or sorted(set(_REGISTRY) - before)
+        raise PluginError(f"model {name!r}: {_where(name)} registers {', '.join(names) or 'no model'}, not {name!r}")
+    _check_signature(name, build)
+    entry = _Entry(build, ("paper",), {}, False, _summary(build), plugins.origin(build))
+    if not plugins.is_import_path(name):
+        _REGISTRY[name] = entry
+    return entry
+
+
+def _check_signature(name: str, build: Any) -> None:
+    try:
+        inspect.signature(build).bind(None, 1, preset="paper")
+    except (TypeError, ValueError) as error:
+        raise PluginError(
+            f"model {name!r}: {_where(name)} must be a function build(hierarchy, latent, *, preset) ({error})"
+        ) from None
+
+
+def _where(name: str) -> str:
+    return plugins.declared_by(plugins.MODELS, name) or "what the import path names"

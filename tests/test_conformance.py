@@ -1,0 +1,79 @@
+"""The conformance suite: the project's own models pass it, and each way of breaking a model fails its own check."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from broken_models import BROKEN
+
+from bench3dmm import cli
+from bench3dmm.conformance import CHECKS, FAILED, NEEDED, PASSED, SKIPPED, check_model
+from bench3dmm.errors import UnknownNameError
+from bench3dmm.models import preset_names
+
+OWN = [(name, preset) for name in ("pca", "coma", "spiralnet", "neural3dmm") for preset in preset_names(name)]
+
+
+def outcomes(checks):
+    assert [check.name for check in checks] == list(CHECKS)
+    assert all(check.sentence and "\n" not in check.sentence for check in checks)
+    return {check.name: check.outcome for check in checks}
+
+
+@pytest.mark.parametrize(("name", "preset"), OWN)
+def test_the_project_s_own_models_take_part(name, preset):
+    checks = check_model(name, preset)
+    skipped = {"gradient", "memory order"} if name == "pca" else set()
+    expected = {check: SKIPPED if check in skipped else PASSED for check in CHECKS}
+    assert outcomes(checks) == expected, checks
+
+
+def test_a_plain_model_takes_part():
+    found = outcomes(check_model("broken_models:whole", latent=5))
+    assert found == {check: SKIPPED if check == "memory order" else PASSED for check in CHECKS}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_each_broken_model_fails_its_own_check_alone(name):
+    broken, sentence = BROKEN[name]
+    checks = check_model(name)
+    failed = [check for check in checks if check.outcome == FAILED]
+    assert [check.name for check in failed] == [broken], failed
+    assert sentence in failed[0].sentence
+    later = list(CHECKS)[list(CHECKS).index(broken) + 1 :]
+    for check in checks:
+        if broken in NEEDED and check.name in later:
+            assert check.outcome == SKIPPED and broken in check.sentence
+
+
+def test_each_check_has_a_model_that_breaks_it():
+    assert {check for check, _ in BROKEN.values()} == set(CHECKS)
+
+
+def test_unknown_names_are_refused():
+    for arguments in (("neural3dm",), ("neural3dmm", "released")):
+        with pytest.raises(UnknownNameError, match="Did you mean"):
+            check_model(*arguments)
+
+
+def call(monkeypatch, capsys, *arguments):
+    monkeypatch.setattr(sys, "argv", ["bench3dmm", "check", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    streams = capsys.readouterr()
+    return int(stopped.value.code or 0), streams.out, streams.err
+
+
+def test_the_command_shows_a_row_a_check(monkeypatch, capsys):
+    code, out, err = call(monkeypatch, capsys, "broken_models:whole", "--latent", 3)
+    assert code == 0, err
+    rows = out.splitlines()
+    for row, name in zip(rows[1:], CHECKS, strict=False):
+        assert row.startswith(name)
+    assert "broken_models:whole can take part" in rows[-1]
+    code, out, err = call(monkeypatch, capsys, "broken-Mixing")
+    assert code == 1 and err == ""
+    assert "broken-Mixing cannot take part yet: batch failed" in out
+    code, _, err = call(monkeypatch, capsys, "neural3dm")
+    assert code == 2 and "Did you mean 'neural3dmm'?" in err
