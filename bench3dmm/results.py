@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench3dmm.errors import Bench3dmmError, DataError
-from bench3dmm.run import Run
+from bench3dmm.run import ADDED, Run
 from bench3dmm.storage import read_npz, write_json, write_npz
 
 if TYPE_CHECKING:
@@ -155,6 +155,7 @@ def _frame(documents: Iterable[dict[str, Any]]) -> pd.DataFrame:
     rows = [
         {
             "run_id": document["run_id"],
+            **ADDED,
             **document["run"],
             **{name: document["metrics"][name] for name in METRICS},
             **{name: document["metrics"].get(name, math.nan) for name in (*NEAR, *MEASURES)},

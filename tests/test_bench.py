@@ -27,6 +27,7 @@ from bench3dmm.bench.peers import peers, quick_meshes
 from bench3dmm.bench.timing import Timing, interleaved, seconds_of
 from bench3dmm.bench.worker import TASKS, in_process
 from bench3dmm.errors import Bench3dmmError, DataError, UnknownNameError
+from bench3dmm.experiments import PEERS
 from bench3dmm.models.layers import SpiralConv, spiral_matrices
 
 CPU = torch.device("cpu")
@@ -158,6 +159,13 @@ def test_compared_numbers_are_consistent(record):
     # The dense matrices alone: U and D, (1201, 301) and so on, of float32.
     assert rows[0]["peak_mb"]["published"] > 2 * 4 * 1201 * 301 / 1e6
     assert rows[0]["peak_mb"]["engine"] > 0
+
+
+def test_at_other_latent_sizes_the_models_alone_are_measured(monkeypatch):
+    monkeypatch.setattr(peers_section, "in_process", lambda task, **settings: TASKS[task](**settings))
+    rows = peers("face-1200", 3, CPU, 24, latent=8)
+    assert [(row["model"], row["preset"], row["latent"]) for row in rows] == [(name, "paper", 8) for name in PEERS]
+    assert not any("equal_width_ratio" in row for row in rows)
 
 
 def test_every_model_is_measured_beside_neural3dmm(record):

@@ -130,11 +130,13 @@ def _compare(device, machine, rounds, say) -> list[dict[str, Any]]:
 
 def _peers(device, machine, rounds, say) -> list[dict[str, Any]]:
     from bench3dmm.bench.peers import MESHES, peers, quick_meshes
+    from bench3dmm.experiments import PEER_LATENTS
 
     rows = []
     for mesh in MESHES:
-        say(f"peers: {mesh}, {rounds} rounds")
-        rows += peers(mesh, rounds, device, quick_meshes(mesh))
+        for latent in PEER_LATENTS:
+            say(f"peers: {mesh}, d = {latent}, {rounds} rounds")
+            rows += peers(mesh, rounds, device, quick_meshes(mesh), latent)
     return rows
 
 

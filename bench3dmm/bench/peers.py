@@ -18,20 +18,22 @@ if TYPE_CHECKING:
     from bench3dmm.mesh.coarsen import Hierarchy
 
 MESHES = ("mh-seq", "mh-scan")
+LATENT = 16  # at which the models are compared closely
 BASE, EQUAL_WIDTH = "neural3dmm", f"neural3dmm {SPIRALNET_WIDTHS}"
 """What the others are compared with, and what SpiralNet++ also is."""
 
 
-def peers(mesh: str, rounds: int, device: torch.device, fit_meshes: int) -> list[dict[str, Any]]:
-    """One row a model, in preset paper at d = 16 and batch 16, and Neural3DMM once more at SpiralNet++'s widths.
+def peers(mesh: str, rounds: int, device: torch.device, fit_meshes: int, latent: int = LATENT) -> list[dict[str, Any]]:
+    """One row a model, in preset paper at batch 16; at d = 16 Neural3DMM once more, at SpiralNet++'s widths.
 
     ``step_s``, ``one_mesh_s`` and ``batch_s`` (a training step, the reconstruction of one mesh and of a batch) and
     ``ratio``, a model's step over Neural3DMM's of the same round, are median and range over the rounds;
     ``equal_width_ratio`` is SpiralNet++'s over that of Neural3DMM as wide as it. A model fitted in closed form takes no
     steps: it has ``fit_s``, for ``fit_meshes`` meshes. ``peak_mb`` is of training, in a process of its own.
     """
-    cases = {name: Case(mesh, preset_names(name)[0], model=name) for name in PEERS}
-    cases[EQUAL_WIDTH] = Case(mesh, SPIRALNET_WIDTHS)
+    cases = {name: Case(mesh, preset_names(name)[0], latent, model=name) for name in PEERS}
+    if latent == LATENT:
+        cases[EQUAL_WIDTH] = Case(mesh, SPIRALNET_WIDTHS, latent)
     stepping = {name: case for name, case in cases.items() if not closed_form(case.model)}
     hierarchy = cases[BASE].hierarchy()
     meshes = synthetic_meshes(cases[BASE], hierarchy.sizes[0], device)
@@ -43,7 +45,8 @@ def peers(mesh: str, rounds: int, device: torch.device, fit_meshes: int) -> list
         batch = cases[name].batch
         measured[name] |= {"step_s": _spread(seconds), "meshes_per_s": batch / float(np.median(seconds))}
         measured[name]["ratio"] = _spread(seconds / steps[BASE])
-    measured["spiralnet"]["equal_width_ratio"] = _spread(steps["spiralnet"] / steps[EQUAL_WIDTH])
+    if EQUAL_WIDTH in steps:
+        measured["spiralnet"]["equal_width_ratio"] = _spread(steps["spiralnet"] / steps[EQUAL_WIDTH])
     for key, batch in (("one_mesh_s", 1), ("batch_s", cases[BASE].batch)):
         passes = {
             name: forward_pass("engine", replace(case, batch=batch), hierarchy, meshes) for name, case in cases.items()

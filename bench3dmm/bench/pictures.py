@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bench3dmm.bench.cases import SPIRALNET_WIDTHS
+from bench3dmm.bench.peers import LATENT
 from bench3dmm.bench.scaling import exponent
 from bench3dmm.figures import INK, PALETTE, SOFT, add_footer, style
 
@@ -54,7 +55,7 @@ def peers_figure(record: dict[str, Any]) -> Figure:
     """A training step and the reconstruction of one mesh, every model on both meshes."""
     from matplotlib.figure import Figure
 
-    rows = record["peers"]
+    rows = [row for row in record["peers"] if row["latent"] == LATENT]
     meshes = list(dict.fromkeys(row["mesh"] for row in rows))
     names = list(dict.fromkeys((row["model"], row["preset"]) for row in rows))
     titles = {

@@ -65,7 +65,7 @@ def _spread(timing: dict[str, float], factor: float, digits: int) -> list[str]:
 
 
 def _peers(rows: list[dict[str, Any]]) -> Table:
-    columns = ["model", "preset", "vertices", "parameters", "step ms", "(min–max)", "of neural3dmm", "(min–max)",
+    columns = ["model", "preset", "vertices", "d", "parameters", "step ms", "(min–max)", "of neural3dmm", "(min–max)",
                "equal width", "(min–max)", "meshes/s", "fit s", "MB", "1 mesh ms", "(min–max)",
                "16 meshes ms", "(min–max)"]  # fmt: skip
     body = []
@@ -76,12 +76,14 @@ def _peers(rows: list[dict[str, Any]]) -> Table:
             rate = f"{row['meshes_per_s']:,.0f}"
         equal = _spread(row["equal_width_ratio"], 1, 2) if "equal_width_ratio" in row else ["", ""]
         body.append(
-            [row["model"], row["preset"], f"{row['vertices']:,}", f"{row['parameters']:,}", *step, *equal, rate, fit,
-             f"{row['peak_mb']:.0f}", *_spread(row["one_mesh_s"], 1e3, 2), *_spread(row["batch_s"], 1e3, 1)]
+            [row["model"], row["preset"], f"{row['vertices']:,}", str(row["latent"]), f"{row['parameters']:,}", *step,
+             *equal, rate, fit, f"{row['peak_mb']:.0f}", *_spread(row["one_mesh_s"], 1e3, 2),
+             *_spread(row["batch_s"], 1e3, 1)]
         )  # fmt: skip
-    fits = " and ".join(f"{row['fit_meshes']:,} meshes ({row['mesh']})" for row in rows if "fit_s" in row)
-    first = rows[0]
-    title = f"The models, in turns, {first['rounds']} rounds, d = {first['latent']}, training batch {first['batch']}"
+    fits = " and ".join(
+        dict.fromkeys(f"{row['fit_meshes']:,} meshes ({row['mesh']})" for row in rows if "fit_s" in row)
+    )
+    title = f"The models, in turns, {rows[0]['rounds']} rounds, training batch {rows[0]['batch']}"
     return f"{title}; closed-form fit of {fits}", columns, body
 
 
