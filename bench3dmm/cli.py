@@ -79,6 +79,11 @@ _REPORT_EXAMPLES = (
     "  bench3dmm report --profile quick\n\n"
     "  bench3dmm report --profile paper --coma coma --bu3dfe bu3dfe --output licensed.html"
 )
+_RANK_EXAMPLES = (
+    "[bold]Examples[/bold]\n\n"
+    "  bench3dmm rank --dataset mh-scan --split percentage\n\n"
+    "  bench3dmm rank --latent 16 --model pca --model mine.models:build --results-dir my-results"
+)
 _VERIFY_EXAMPLES = (
     "[bold]Examples[/bold]\n\n"
     "  bench3dmm verify                  about a minute on two cores\n\n"
@@ -104,6 +109,20 @@ _BENCH_EXAMPLES = (
     "  bench3dmm bench compare layers --rounds 5     two minutes\n\n"
     "  bench3dmm bench --output-dir my-machine       everything"
 )
+_EXPORT_EXAMPLES = (
+    "[bold]Example[/bold]\n\n"
+    "  bench3dmm export 3337e236e8e6 --output my-model\n\n"
+    "[bold]Then, in Python[/bold]\n\n"
+    "  import bench3dmm\n\n"
+    "  model = bench3dmm.load('my-model')\n\n"
+    "  codes = model.encode(meshes)     # (N, V, 3) in mm -> (N, d); see also decode and reconstruct"
+)
+_RECONSTRUCT_EXAMPLES = (
+    "[bold]Examples[/bold]\n\n"
+    "  bench3dmm reconstruct my-model faces --output reconstructed\n\n"
+    "  bench3dmm reconstruct my-model faces --output reconstructed --unit m --codes"
+)
+SHOWN_MESHES = 20
 
 
 @app.command(help=_RUN_HELP, epilog=_EXAMPLES)
@@ -503,6 +522,42 @@ def evaluate_again(
     _print_runs(runs, ["before (mm)", "now (mm)"], cells)
 
 
+@app.command("rank", epilog=_RANK_EXAMPLES)
+def rank(
+    dataset: Annotated[list[str] | None, typer.Option(help="Only these; may be given several times.")] = None,
+    split: Annotated[list[str] | None, typer.Option(help="Only these; may be given several times.")] = None,
+    profile: Annotated[str, typer.Option(help="smoke, quick or paper.")] = "quick",
+    latent: Annotated[list[int] | None, typer.Option(help="Only these sizes of the code.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="Only these models.")] = None,
+    results_dir: Annotated[Path, typer.Option(help="Where runs are stored.")] = Path("results"),
+) -> None:
+    """Rank the models whose runs are stored, by mean error, where persons and seeds can tell them apart.
+
+    Two models are compared on the same test meshes by a 95 % bootstrap interval of the difference of their mean
+    errors; one that holds 0 is a tie. A rank is 1 + the number of models that are better; = marks one that is shared.
+    A model with fewer than three seeds has none, unless it is fitted in closed form. Runs of the protocol that all
+    share take part: the profile's epochs, plain L1, the paper's splits.
+    """
+    from bench3dmm.artefacts.peers import rank_frame, rank_note
+    from bench3dmm.ranking import headline, rankings, stored_competitors
+
+    if profile not in PROFILES:
+        raise UnknownNameError("profile", profile, PROFILES)
+    wanted = {"dataset": dataset, "split": split, "latent": latent, "model": model}
+    found = rankings(stored_competitors(results_dir, profile, **{name: given or () for name, given in wanted.items()}))
+    for sentence in headline(found):
+        typer.echo(sentence)
+    for place in dict.fromkeys(one.place for one in found):
+        group = [one for one in found if one.place == place]
+        frame = rank_frame(group).reset_index()
+        table = _table(*frame.columns)
+        for row in frame.itertuples(index=False):
+            table.add_row(*map(str, row))
+        typer.echo(f"\n{place}, profile {profile}")
+        _print(table)
+        typer.echo(rank_note(group))
+
+
 @app.command("report", epilog=_REPORT_EXAMPLES)
 def report(
     profile: Annotated[str, typer.Option(help="smoke, quick or paper.")] = "quick",
@@ -561,10 +616,66 @@ def run_all_notebooks(
     typer.echo(f"  {results_dir.resolve()}   (numbers, with their provenance)")
 
 
+@app.command("export", epilog=_EXPORT_EXAMPLES)
+def export_model(
+    run_id: Annotated[str, typer.Argument(help="A stored run of this machine, see: bench3dmm list results.")],
+    results_dir: Annotated[Path, typer.Option(help="Where runs are stored.")] = Path("results"),
+    output: Annotated[Path | None, typer.Option(help="The folder; exported/RUN_ID if not given.")] = None,
+) -> None:
+    """Write a trained model as a folder that loads anywhere: model.safetensors and model.json.
+
+    The first holds weights, normalisation, hierarchy and template; the second says what they are: run, errors, hashes,
+    versions, device, dates. Both are needed, and refused where one was edited.
+    """
+    from bench3dmm.checkpoint import export
+
+    folder = export(run_id, results_dir, output)
+    for path in sorted(folder.glob("model.*")):
+        typer.echo(f"{path}   {path.stat().st_size / 1e6:.2f} MB")
+
+
+@app.command("reconstruct", epilog=_RECONSTRUCT_EXAMPLES)
+def reconstruct(
+    model: Annotated[Path, typer.Argument(help="What bench3dmm export wrote: the folder, or either of its files.")],
+    folder: Annotated[
+        Path, typer.Argument(help="PLY and OBJ files, in dense correspondence with the model's template.")
+    ],
+    output: Annotated[Path, typer.Option(help="A new folder, for meshes of the same names and errors.csv.")],
+    unit: _UNIT = None,
+    codes: Annotated[bool, typer.Option("--codes", help="Write codes.csv, too: the latent code of each mesh.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:INDEX.")] = "auto",
+    quiet: _QUIET = False,
+) -> None:
+    """Reconstruct every mesh below a folder by a trained model, and say how far off it is.
+
+    Meshes are written with the names, formats and unit they were read with. A file of another topology is refused by
+    name, before anything is written.
+    """
+    import bench3dmm
+    from bench3dmm.experiments import shown_value
+    from bench3dmm.reconstruct import reconstruct_folder
+
+    loaded = bench3dmm.load(model, device)
+    done = reconstruct_folder(loaded, folder, output, unit=unit, codes=codes, progress=not quiet)
+    order = range(len(done.files))
+    if len(order) > SHOWN_MESHES:
+        order = done.errors[:, 0].argsort()[: -SHOWN_MESHES - 1 : -1]
+        typer.echo(f"the {SHOWN_MESHES} meshes with the largest mean error:")
+    table = _table("file", "mean", "median", "p95", "max (mm)")
+    for row in order:
+        table.add_row(done.files[row], *(f"{error:.3f}" for error in done.errors[row]))
+    _print(table)
+    run = loaded.run
+    known = ", ".join(f"{name} {shown_value(run, name)}" for name in ("dataset", "split", "profile", "epochs", "seed"))
+    typer.echo(f"{len(done.files):,} meshes in {done.unit}: mean error {done.errors[:, 0].mean():.3f} mm")
+    typer.echo(f"{run.model}, d = {run.latent}, on its own test meshes: {loaded.metrics['mean_mm']:.3f} mm ({known})")
+    typer.echo(f"{output}: meshes, errors.csv{', codes.csv' * codes}")
+
+
 @app.command("bench", epilog=_BENCH_EXAMPLES)
 def bench(
     sections: Annotated[
-        list[str] | None, typer.Argument(help="compare, layers, scaling, together, around; all of them if none.")
+        list[str] | None, typer.Argument(help="compare, peers, layers, scaling, together, around; all of them if none.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:INDEX.")] = "auto",
     rounds: Annotated[int, typer.Option(min=3, help="Of the comparison; each side is timed in turns.")] = 12,
@@ -572,10 +683,11 @@ def bench(
 ) -> None:
     """Measure speed and memory: against the published formulation, and against what this machine can do.
 
-    compare: training step and forward pass, timed in turns in one run. layers: each layer beside its floor.
-    scaling: time and memory over vertices (1,000 to 100,000), batch and latent size. together: several trainings at
-    once. around: start-up, hierarchy, evaluation. All take about ten minutes on two cores; the first time, the
-    hierarchies of large meshes are built.
+    compare: training step and forward pass, timed in turns in one run. peers: every model beside Neural3DMM. layers:
+    each layer beside its floor. scaling: time and memory over vertices (1,000 to 100,000), batch and latent size.
+    together: several trainings at once. around: start-up, hierarchy, evaluation. All take about a quarter of an hour on
+    two cores; the first time, the hierarchies of large meshes are built. Sections that DIR holds from the same device
+    and versions, and that are not measured now, are kept.
     """
     from bench3dmm.bench import SECTIONS, run_bench, save_bench
     from bench3dmm.bench.report import tables

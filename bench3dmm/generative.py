@@ -7,7 +7,6 @@ measured where the data hold the truth: see `transfer_errors` and `path_errors`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -18,11 +17,9 @@ from bench3dmm.latent import LatentGaussian
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench3dmm.data.dataset import Dataset
 
 NEUTRAL_LEVEL = 0.05  # an expression at most this strong counts as none
 PATH_STEPS = 21
-BATCH = 32  # meshes encoded or decoded at a time
 
 
 class Autoencoder(Protocol):
@@ -31,40 +28,6 @@ class Autoencoder(Protocol):
     def encode(self, meshes: np.ndarray) -> np.ndarray: ...
 
     def decode(self, codes: np.ndarray) -> np.ndarray: ...
-
-
-class TrainedModel:
-    """Stored weights as an `Autoencoder`.
-
-    Args:
-        path: see `bench3dmm.weights.load_model`.
-
-    Raises:
-        DataError: as `bench3dmm.weights.load_model`.
-    """
-
-    def __init__(self, path: str | Path, dataset: Dataset | None = None) -> None:
-        from bench3dmm.weights import load_model
-
-        self._model, self._normaliser = load_model(path, dataset=dataset)
-
-    def encode(self, meshes: np.ndarray) -> np.ndarray:
-        return self._through(self._model.encode, self._normaliser.apply(np.asarray(meshes)), meshes=True)
-
-    def decode(self, codes: np.ndarray) -> np.ndarray:
-        return self._normaliser.invert(self._through(self._model.decode, np.asarray(codes), meshes=False))
-
-    def _through(self, part, values: np.ndarray, *, meshes: bool) -> np.ndarray:
-        import torch
-
-        from bench3dmm.step import arrange
-
-        pieces = []
-        with torch.inference_mode():
-            for start in range(0, len(values), BATCH):
-                piece = torch.from_numpy(values[start : start + BATCH].astype(np.float32))
-                pieces.append(part(arrange(self._model, piece) if meshes else piece).numpy())
-        return np.concatenate(pieces)
 
 
 # --- sampling -----------------------------------------------------------------------------------------------------

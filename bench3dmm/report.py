@@ -14,7 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench3dmm.artefacts import ARTEFACTS, Artefact, Material, Setup, claims_figure, stored_results
+from bench3dmm.artefacts import (
+    ARTEFACTS,
+    PEER_EXPERIMENTS,
+    Artefact,
+    Material,
+    Setup,
+    claims_figure,
+    peers_headline,
+    stored_results,
+)
 from bench3dmm.artefacts.published import PRINTED, published_numbers
 from bench3dmm.claims import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, Verdict, evaluate_claims
 from bench3dmm.errors import Bench3dmmError, DataError
@@ -47,6 +56,7 @@ class _Evidence:
     Attributes:
         results: of the paper's figures and claims.
         beside: of its other experiments: switches between text and released code, training length.
+        peers: of the models compared on one protocol.
         datasets: those that can be loaded; ``unavailable`` says why the others cannot.
         verdicts: None where there is a reason, ``unjudged``, why there are none.
     """
@@ -55,6 +65,7 @@ class _Evidence:
     results_dir: Path
     results: list[Result]
     beside: list[Result]
+    peers: list[Result] = field(default_factory=list)
     datasets: dict[str, Dataset] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
     verdicts: list[Verdict] | None = None
@@ -62,7 +73,7 @@ class _Evidence:
 
     @property
     def everything(self) -> list[Result]:
-        return self.results + self.beside
+        return list({result.run: result for result in [*self.results, *self.beside, *self.peers]}.values())
 
     @property
     def title(self) -> str:
@@ -142,7 +153,9 @@ def _gather(setup: Setup, results_dir: Path) -> _Evidence:
             f"none of the {len(runs)} runs of profile {setup.profile} on {setup.coma} and {setup.bu3dfe} is stored in "
             f"{results_dir}; {command} trains them"
         )
-    evidence = _Evidence(setup, results_dir, results, stored_results(_beside(setup), results_dir))
+    evidence = _Evidence(
+        setup, results_dir, results, stored_results(_beside(setup), results_dir), _peers(setup, results_dir)
+    )
     _load_datasets(evidence)
     _judge(evidence)
     return evidence
@@ -152,6 +165,14 @@ def _beside(setup: Setup) -> list[Run]:
     """The runs of the paper's experiments that its own figures do not show."""
     shown = set(setup.runs(*FIGURES))
     return [run for run in setup.runs(*PAPER) if run not in shown]
+
+
+def _peers(setup: Setup, results_dir: Path) -> list[Result]:
+    """Of the models' common protocol; which expressions are left out in turn, only a dataset at hand can say."""
+    runs = setup.runs("peers")
+    with contextlib.suppress(DataError):
+        runs += setup.runs("extrapolation")
+    return stored_results(runs, results_dir)
 
 
 def _with_folder(text: str, results_dir: Path) -> str:
@@ -191,13 +212,33 @@ def _blocks(evidence: _Evidence) -> Iterator[Block]:
     for heading, trained in (("Data and model", False), ("Results", True)):
         yield Heading(heading)
         for name, artefact in ARTEFACTS.items():
-            if bool(artefact.needs) == trained:
+            if bool(artefact.needs) == trained and not _of_peers(artefact):
                 yield from _artefact(name, artefact, material, evidence)
+    yield Heading("Models on one protocol")
+    yield from _compared(material, evidence)
     yield Heading("Text against released code")
     yield Text("What changes where the paper's text and its released code differ; docs/ledger.md has all differences.")
     yield _located(ledger_block(evidence.everything, evidence.setup, _subjects(evidence)), evidence)
     yield Heading("Provenance")
     yield from _provenance(evidence)
+
+
+def _of_peers(artefact: Artefact) -> bool:
+    return bool(set(artefact.needs) & set(PEER_EXPERIMENTS))
+
+
+def _compared(material: Material, evidence: _Evidence) -> Iterator[Block]:
+    """The ranking of models, below what it says of PCA; one line where none of its runs is stored."""
+    try:
+        said = peers_headline(material.results, evidence.setup)
+    except DataError as error:
+        yield _located(Notice(str(error)), evidence)
+        return
+    for sentence in said:
+        yield Text(sentence)
+    for name, artefact in ARTEFACTS.items():
+        if _of_peers(artefact):
+            yield from _artefact(name, artefact, material, evidence)
 
 
 def _subjects(evidence: _Evidence) -> np.ndarray | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import html
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench3dmm.artefacts import Setup, save_table, stored_results
+from bench3dmm.errors import DataError
 from bench3dmm.experiments import FIGURES, SEEDS, sweep
 from bench3dmm.figures import save_figure
 from bench3dmm.results import result_path, results_folder
@@ -103,17 +104,29 @@ class Workbook:
         Raises:
             DataError: results are shared without their weights: the command that trains them again.
         """
-        from bench3dmm.errors import DataError
-        from bench3dmm.generative import TrainedModel
+        from bench3dmm.checkpoint import load_run
 
         models = {}
         for run in (result.run for result in results):
-            path = result_path(run, self.results_dir).with_suffix(".safetensors")
-            if not path.exists():
+            path = result_path(run, self.results_dir)
+            if not path.with_suffix(".safetensors").exists():
                 command = f"{run_command(run)} --results-dir {shlex.quote(str(self.results_dir))} --force"
-                raise DataError(f"{path}: the result is stored without its weights; `{command}` trains them again")
-            models[run.run_id] = TrainedModel(path)
+                raise DataError(f"{path}: stored without its weights; `{command}` trains them again")
+            models[run.run_id] = load_run(path)
         return models
+
+    def stored(self, *experiments: str) -> list[Result]:
+        """The results of those experiments that are stored; says in a line how many, and what trains the others.
+
+        For experiments of hours: nothing is trained.
+        """
+        runs = self.setup.runs(*experiments)
+        self.results = stored_results(runs, self.results_dir)
+        print(f"{len(self.results)} of {len(runs)} runs are stored", end="")
+        lacking = set(runs) - {result.run for result in self.results}
+        commands = [self.setup.command(name) for name in experiments if lacking & set(self.setup.runs(name))]
+        print(f"; the rest: {' and '.join(commands)}" if commands else "")
+        return self.results
 
     def dataset(self, place: str) -> Dataset:
         """The dataset in the place of ``coma`` or ``bu3dfe``."""
@@ -132,6 +145,24 @@ class Workbook:
         if self.figures_dir:
             save_table(frame, self.figures_dir, name)
         return Sheet(frame)
+
+    def show(self, make: Callable[..., Any], name: str, *given: Any, **options: Any) -> Figure | Sheet | None:
+        """What an artefact makes of the results, saved; where their runs are not stored, what trains them."""
+        from matplotlib.figure import Figure
+
+        try:
+            made = make(self.results, *given, setup=self.setup, **options)
+        except DataError as error:
+            print(error)
+            return None
+        return self.figure(made, name) if isinstance(made, Figure) else self.table(made, name)
+
+    def say(self, make: Callable[[Sequence[Result], Setup], list[str]]) -> None:
+        """Print the sentences that something makes of the results, or what trains their runs."""
+        try:
+            print("\n".join(make(self.results, self.setup)))
+        except DataError as error:
+            print(error)
 
     def judge(self, *ids: str) -> list[Verdict]:
         """The verdicts on claims (all, if none is named) from the results trained or loaded so far."""

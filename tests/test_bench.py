@@ -9,12 +9,23 @@ import pytest
 import torch
 
 from bench3dmm import bench
+from bench3dmm.bench import peers as peers_section
 from bench3dmm.bench import pictures, report, scaling
-from bench3dmm.bench.cases import SIDES, Case, face, synthetic_meshes, training_step
+from bench3dmm.bench.cases import (
+    SIDES,
+    SPIRALNET_WIDTHS,
+    Case,
+    build_side,
+    face,
+    schedule_of,
+    synthetic_meshes,
+    training_step,
+)
 from bench3dmm.bench.compare import compare
 from bench3dmm.bench.layers import Work, conv_work, layer_table
+from bench3dmm.bench.peers import peers, quick_meshes
 from bench3dmm.bench.timing import Timing, interleaved, seconds_of
-from bench3dmm.bench.worker import in_process
+from bench3dmm.bench.worker import TASKS, in_process
 from bench3dmm.errors import Bench3dmmError, DataError, UnknownNameError
 from bench3dmm.models.layers import SpiralConv, spiral_matrices
 
@@ -102,6 +113,9 @@ def test_both_sides_take_the_same_steps():
 def record():
     """Every section, on faces of a few hundred vertices."""
     rows = compare(SMALL, 3, CPU, MACHINE)
+    with pytest.MonkeyPatch.context() as patch:  # that a process is started is tested by the comparison
+        patch.setattr(peers_section, "in_process", lambda task, **settings: TASKS[task](**settings))
+        beside = peers("face-1200", 3, CPU, 24)
     layers = [
         {**row, "mesh": "face-1200", "preset": preset, "batch": 4}
         for preset in ("paper", "release")
@@ -126,6 +140,7 @@ def record():
         "measured": {section: {"seconds": 1.0} for section in bench.SECTIONS},
         "machine": MACHINE,
         "compare": rows,
+        "peers": beside,
         "layers": layers,
         "scaling": grown,
         "together": together,
@@ -145,9 +160,66 @@ def test_compared_numbers_are_consistent(record):
     assert rows[0]["peak_mb"]["engine"] > 0
 
 
+def test_every_model_is_measured_beside_neural3dmm(record):
+    rows = {f"{row['model']} {row['preset']}": row for row in record["peers"]}
+    assert list(rows) == [
+        "pca paper",
+        "coma paper",
+        "spiralnet paper",
+        "neural3dmm paper",
+        "neural3dmm spiralnet-widths",
+    ]
+    pca, base = rows.pop("pca paper"), rows["neural3dmm paper"]
+    assert "step_s" not in pca and "ratio" not in pca
+    assert pca["fit_s"] > 0 and pca["fit_meshes"] == 24
+    assert pca["parameters"] == 16 * (3 * 1200 + 1)
+    assert set(base["ratio"].values()) == {1.0}
+    for row in rows.values():
+        assert row["vertices"] == 1200 and row["latent"] == row["batch"] == 16
+        assert 0 < row["step_s"]["min"] <= row["step_s"]["median"] <= row["step_s"]["max"]
+        assert row["meshes_per_s"] == pytest.approx(16 / row["step_s"]["median"])
+        assert 0 < row["ratio"]["min"] <= row["ratio"]["median"] <= row["ratio"]["max"]
+        assert "fit_s" not in row
+    for row in (pca, *rows.values()):
+        assert row["peak_mb"] >= 0
+        assert row["one_mesh_s"]["median"] > 0 and row["batch_s"]["median"] > 0
+    compared = rows["spiralnet paper"]["equal_width_ratio"]
+    wide, same = (rows[name]["step_s"] for name in ("spiralnet paper", "neural3dmm spiralnet-widths"))
+    assert wide["min"] / same["max"] <= compared["median"] <= wide["max"] / same["min"]
+
+
+def test_a_fit_in_closed_form_is_measured_in_its_own_process():
+    measured = in_process("closed_form", device="cpu", meshes=400, mesh="face-1200", model="pca")
+    assert measured["fit_s"] > 0
+    assert measured["peak_mb"] > 2 * 8 * 400**2 / 1e6  # two Gram matrices of float64
+
+
+def test_neural3dmm_at_spiralnets_widths_has_its_channels():
+    hierarchy = SMALL.hierarchy()
+    wide = build_side("engine", Case("face-1200", SPIRALNET_WIDTHS), hierarchy, CPU)
+    spiralnet = build_side("engine", Case("face-1200", model="spiralnet"), hierarchy, CPU)
+    for part in ("encoder_convs", "decoder_convs"):
+        one, other = ([conv.linear.out_features for conv in getattr(model, part)] for model in (wide, spiralnet))
+        assert one == other
+
+
+def test_models_take_the_steps_of_their_published_training():
+    assert schedule_of(Case("mh-scan")).optimizer == "adam"
+    coma = schedule_of(Case("mh-scan", batch=4, model="coma"))
+    assert (coma.optimizer, coma.learning_rate, coma.batch_size) == ("sgd", 8e-3, 4)
+
+
+def test_quick_profile_counts_its_meshes(spheres, monkeypatch):
+    from bench3dmm import data
+    from bench3dmm.data.splits import make_split
+
+    monkeypatch.setitem(data._registered, "sphere", lambda: spheres)
+    assert quick_meshes("sphere") == len(make_split("percentage", spheres.samples, 0, 0.0).train)
+
+
 def test_record_is_kept_whole_and_drawn(record, tmp_path):
     written = bench.save_bench(record, tmp_path)
-    names = {f"bench-{part}.{kind}" for part in ("compare", "layers", "scaling") for kind in ("png", "pdf")}
+    names = {f"bench-{part}.{kind}" for part in ("compare", "peers", "layers", "scaling") for kind in ("png", "pdf")}
     assert {path.name for path in written} == {"bench.json", *names}
     assert bench.load_bench(tmp_path / "bench.json")["compare"] == record["compare"]
 
@@ -189,7 +261,7 @@ def test_scaling_reaches_100_000_vertices_without_dense_matrices():
 
 
 def test_pictures_say_which_machine(record):
-    for draw in (pictures.compare_figure, pictures.layers_figure, pictures.scaling_figure):
+    for draw in (pictures.compare_figure, pictures.peers_figure, pictures.layers_figure, pictures.scaling_figure):
         assert any("a machine" in text.get_text() for text in draw(record).texts)
 
 

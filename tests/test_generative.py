@@ -15,9 +15,9 @@ from scipy.spatial.transform import Rotation
 from bench3dmm import artefacts, data, generative
 from bench3dmm.artefacts import generative as drawn
 from bench3dmm.artefacts.setup import Setup
+from bench3dmm.checkpoint import load_run
 from bench3dmm.errors import Bench3dmmError, DataError
 from bench3dmm.experiments import peer_runs
-from bench3dmm.generative import TrainedModel
 from bench3dmm.latent import LatentGaussian
 from bench3dmm.results import result_path
 from bench3dmm.run import Run, execute, published_run
@@ -292,7 +292,7 @@ def book(faces, trained, monkeypatch):
 
 def test_stored_weights_reconstruct_as_they_did_when_they_were_measured(faces, trained):
     for result in trained.results:
-        model = TrainedModel(result_path(result.run, trained.folder))
+        model = load_run(result_path(result.run, trained.folder))
         rows = result.arrays["sample_index"]
         codes = model.encode(faces.vertices[rows])
         assert codes.shape == (len(rows), 8)

@@ -21,6 +21,21 @@ from bench3dmm.artefacts.generative import (
     transfer_figure,
 )
 from bench3dmm.artefacts.near import landmark_distance_figure
+from bench3dmm.artefacts.peers import (
+    PEER_EXPERIMENTS,
+    breakdown_table,
+    error_over_latent_figure,
+    error_over_time_figure,
+    extrapolation_table,
+    measures_table,
+    pairs_table,
+    peer_rankings,
+    peers_faces_figure,
+    peers_headline,
+    published_table,
+    ranking_table,
+    region_figure,
+)
 from bench3dmm.artefacts.setup import Setup, stored_results
 from bench3dmm.artefacts.tables import (
     convergence_table,
@@ -43,14 +58,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ARTEFACTS",
+    "PEER_EXPERIMENTS",
     "Artefact",
     "Material",
     "Setup",
+    "breakdown_table",
     "claims_figure",
     "convergence_figure",
     "convergence_table",
+    "error_over_latent_figure",
+    "error_over_time_figure",
     "error_view",
     "extrapolation_figure",
+    "extrapolation_table",
     "figure1",
     "figure2",
     "figure3",
@@ -65,6 +85,14 @@ __all__ = [
     "interpolation_figure",
     "landmark_distance_figure",
     "landmark_table",
+    "measures_table",
+    "pairs_table",
+    "peer_rankings",
+    "peers_faces_figure",
+    "peers_headline",
+    "published_table",
+    "ranking_table",
+    "region_figure",
     "sampling_figure",
     "save_table",
     "stored_results",
@@ -207,5 +235,71 @@ ARTEFACTS: dict[str, Artefact] = {
         ("convergence",),
         "Generalization error after so many epochs on {bu3dfe}, percentage split, and how far above the longest "
         "training's it is.",
+    ),
+    "ranking": Artefact(
+        lambda m: ranking_table(m.results, m.setup),
+        ("peers",),
+        "Models by mean error on {bu3dfe}, percentage split, with ties said to be ties.",
+    ),
+    "ranking-coma": Artefact(
+        lambda m: ranking_table(m.results, m.setup, "coma"),
+        ("peers",),
+        "Models by mean error on {coma}, percentage split, with ties said to be ties.",
+    ),
+    "ranking-identity": Artefact(
+        lambda m: ranking_table(m.results, m.setup, split="identity"),
+        ("peers",),
+        "Models by mean error on {bu3dfe}, identity split, with ties said to be ties.",
+    ),
+    "peers-latent": Artefact(
+        lambda m: error_over_latent_figure(m.results, m.setup),
+        ("peers",),
+        "Generalization error of every model over the latent size on {bu3dfe} and {coma}.",
+    ),
+    "peers-time": Artefact(
+        lambda m: error_over_time_figure(m.results, m.setup),
+        ("peers",),
+        "Generalization error of every model on {bu3dfe}, percentage split, over what a training step and a "
+        "reconstruction cost.",
+    ),
+    "pairs": Artefact(
+        lambda m: pairs_table(m.results, m.setup),
+        ("peers",),
+        "Every two models on {bu3dfe}, percentage split: difference and ratio of their errors, and what they say.",
+    ),
+    "measures": Artefact(
+        lambda m: measures_table(m.results, m.setup),
+        ("peers",),
+        "Generalization, specificity, compactness and error by region of every model on {bu3dfe}, percentage split.",
+    ),
+    "peers-expression": Artefact(
+        lambda m: breakdown_table(m.results, m.setup),
+        ("peers",),
+        "Error in mm of every model on each expression of {bu3dfe}, percentage split.",
+    ),
+    "peers-intensity": Artefact(
+        lambda m: breakdown_table(m.results, m.setup, "level"),
+        ("peers",),
+        "Error in mm of every model at each intensity of the expressions of {bu3dfe}, percentage split.",
+    ),
+    "peers-region": Artefact(
+        lambda m: region_figure(m.results, m.setup),
+        ("peers",),
+        "Error of every model in the regions of the face on {bu3dfe} and {coma}.",
+    ),
+    "peers-faces": Artefact(
+        lambda m: peers_faces_figure(m.results, m.bu3dfe, m.setup),
+        ("peers",),
+        "Test meshes of {bu3dfe}, percentage split, and where each model's reconstruction errs.",
+    ),
+    "extrapolation": Artefact(
+        lambda m: extrapolation_table(m.results, m.setup),
+        ("extrapolation",),
+        "Error in mm of every model on the expression of {coma} that its training left out.",
+    ),
+    "published-peers": Artefact(
+        lambda m: published_table(m.results, m.setup),
+        ("peers",),
+        "Published errors of these models, and ours on {coma}, which are not to be compared.",
     ),
 }

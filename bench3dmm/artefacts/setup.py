@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bench3dmm.results import Result
     from bench3dmm.run import Run
 
-CELL = ("dataset", "split", "loss", "latent")  # what the paper varies; seeds are averaged over
+CELL = ("dataset", "split", "model", "loss", "latent")  # what is varied; seeds are averaged over
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def choose(
         commands = " and ".join(f"`{setup.command(name)}`" for name in needs)
         raise DataError(f"{what}: none of its {len(runs)} runs is among the results; run {commands}")
     found += [given[run] for run in optional if run in given and run not in runs]
-    _check_comparable(what, found)
+    check_comparable(what, found)
     return Chosen(found, [run for run in runs if run not in given])
 
 
@@ -207,7 +207,7 @@ def _sd(values: np.ndarray) -> float:
     return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
 
 
-def _check_comparable(what: str, results: Sequence[Result]) -> None:
+def check_comparable(what: str, results: Sequence[Result]) -> None:
     versions: dict[tuple[str, str], set] = {}
     for result in results:
         measured_on = tuple(result.provenance.get(key) for key in ("dataset_recipe_sha256", "split_sha256"))

@@ -1,8 +1,8 @@
 """``bench3dmm bench``: the engine against the published formulation and against the machine.
 
 Sections, each a part of one JSON record: ``machine`` (what the hardware does at best), ``compare`` (time in turns,
-memory), ``layers`` (each layer against its floor), ``scaling`` (vertices, batch, latent size), ``together`` (several
-trainings at once) and ``around`` (start-up, hierarchy, evaluation).
+memory), ``peers`` (every model beside Neural3DMM), ``layers`` (each layer against its floor), ``scaling`` (vertices,
+batch, latent size), ``together`` (several trainings at once) and ``around`` (start-up, hierarchy, evaluation).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bench3dmm.storage import write_json
 if TYPE_CHECKING:
     import torch
 
-SECTIONS = ("compare", "layers", "scaling", "together", "around")
+SECTIONS = ("compare", "peers", "layers", "scaling", "together", "around")
 SCHEMA = 1
 
 
@@ -51,7 +51,8 @@ def run_bench(
     environment = provenance.environment(place)
     record: dict[str, Any] = {key: environment[key] for key in ("versions", "device", "threads")}
     record |= {"schema": SCHEMA, "machine": machine, "measured": {}}
-    measured = {"compare": _compare, "layers": _layers, "scaling": _scaling, "together": _together, "around": _around}
+    measured = {"compare": _compare, "peers": _peers, "layers": _layers, "scaling": _scaling, "together": _together,
+                "around": _around}  # fmt: skip
     for section in sections:
         started = time.perf_counter()
         record[section] = measured[section](place, machine, rounds, say)
@@ -90,7 +91,7 @@ def save_bench(record: dict[str, Any], folder: str | Path) -> list[Path]:
     record = _joined(load_bench(path), record) if path.exists() else record
     write_json(path, record)
     written = [path]
-    drawn = {"compare": pictures.compare_figure, "layers": pictures.layers_figure,
+    drawn = {"compare": pictures.compare_figure, "peers": pictures.peers_figure, "layers": pictures.layers_figure,
              "scaling": pictures.scaling_figure}  # fmt: skip
     for section, draw in drawn.items():
         if section in record:
@@ -124,6 +125,16 @@ def _compare(device, machine, rounds, say) -> list[dict[str, Any]]:
     for case in CASES:
         say(f"compare: {case.mesh}, preset {case.preset}, d = {case.latent}, {rounds} rounds")
         rows += compare(case, rounds, device, machine)
+    return rows
+
+
+def _peers(device, machine, rounds, say) -> list[dict[str, Any]]:
+    from bench3dmm.bench.peers import MESHES, peers, quick_meshes
+
+    rows = []
+    for mesh in MESHES:
+        say(f"peers: {mesh}, {rounds} rounds")
+        rows += peers(mesh, rounds, device, quick_meshes(mesh))
     return rows
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,9 +16,10 @@ from bench3dmm.inference import for_one_mesh
 from bench3dmm.losses import mean_absolute
 from bench3dmm.mesh.coarsen import build_hierarchy, decimate
 from bench3dmm.mesh.template import Template
-from bench3dmm.models import build_model
+from bench3dmm.models import build_model, neural3dmm, spiralnet
+from bench3dmm.models.neural3dmm import Neural3DMM
 from bench3dmm.parallel import Workers, keep_freed_memory
-from bench3dmm.run import Run
+from bench3dmm.run import published_run
 from bench3dmm.step import SHARE, GraphedStep, ThreadedStep, arrange, make_optimizer
 from bench3dmm.train import Schedule
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from bench3dmm.mesh.coarsen import Hierarchy
 
 SIDES = ("engine", "published")
+SPIRALNET_WIDTHS = "spiralnet-widths"
+"""Preset of Neural3DMM in this bench only: SpiralNet++'s channels, Neural3DMM's own spirals."""
 BATCHES = 4  # the synthetic training set, in batches
 SMALL_FACE = 4000  # vertices
 
@@ -37,6 +41,7 @@ class Case:
     preset: str = "paper"
     latent: int = 16
     batch: int = 16
+    model: str = "neural3dmm"
 
     def hierarchy(self) -> Hierarchy:
         """The published factors; of small faces, whose open eyes and mouth cannot close, the last is 2."""
@@ -52,6 +57,7 @@ def template_of(mesh: str) -> Template:
     return face(int(count)) if kind == "face" else Registration.of(recipe(mesh)).template
 
 
+@functools.cache
 def face(n_vertices: int) -> Template:
     """mh-scan's template with ``n_vertices`` vertices: split triangles until there are enough, then decimate."""
     base = template_of("mh-scan")
@@ -80,9 +86,12 @@ def synthetic_meshes(case: Case, n_vertices: int, device: torch.device) -> torch
 
 
 def build_side(side: str, case: Case, hierarchy: Hierarchy, device: torch.device) -> torch.nn.Module:
-    """The engine's model or the published formulation, with the same weights."""
+    """The engine's model or, of Neural3DMM, the published formulation with the same weights."""
     torch.manual_seed(0)
-    model = build_model("neural3dmm", hierarchy, case.latent, preset=case.preset)
+    if case.preset == SPIRALNET_WIDTHS:
+        model = Neural3DMM(hierarchy, case.latent, _spiralnet_widths())
+    else:
+        model = build_model(case.model, hierarchy, case.latent, preset=case.preset)
     if side == "published":
         slow = PublishedNeural3DMM(hierarchy, case.latent, case.preset)
         slow.load_state_dict(model.state_dict())
@@ -90,13 +99,19 @@ def build_side(side: str, case: Case, hierarchy: Hierarchy, device: torch.device
     return model.to(device)
 
 
+def _spiralnet_widths() -> neural3dmm._Preset:
+    wide, own = spiralnet.PRESETS["paper"], neural3dmm.PRESETS["paper"]
+    return replace(own, encoder=wide.encoder, bottleneck=wide.encoder[-1], decoder=wide.decoder, final=3)
+
+
 def schedule_of(case: Case) -> Schedule:
-    published = Run("mh-seq")
-    return Schedule(1, case.batch, published.learning_rate, published.learning_rate_decay, published.weight_decay)
+    """One epoch of the model's published training, but for the batch."""
+    run = published_run(dataset="mh-seq", model=case.model, batch_size=case.batch)
+    return Schedule(1, run.batch_size, run.learning_rate, run.learning_rate_decay, run.weight_decay, run.optimizer)
 
 
 def training_step(side: str, case: Case, hierarchy: Hierarchy, meshes: torch.Tensor) -> Action:
-    """Optimisation steps: batch from the resident set, forward, L1, backward, Adam.
+    """Optimisation steps: batch from the resident set, forward, L1, backward, the model's published optimiser.
 
     The engine's are the trainer's own; the published side steps the usual way, with the same fused Adam.
     """

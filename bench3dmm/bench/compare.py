@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -34,7 +34,7 @@ def compare(case: Case, rounds: int, device: torch.device, machine: dict[str, fl
     memory = {side: in_process("step", side=side, device=str(device), **asdict(case))["peak_mb"] for side in SIDES}
     rows = [_row("training step", case, actions, rounds, device, machine, {"peak_mb": memory})]
     for batch in FORWARD_BATCHES:
-        small = Case(case.mesh, case.preset, case.latent, batch)
+        small = replace(case, batch=batch)
         actions = {side: forward_pass(side, small, hierarchy, meshes) for side in SIDES}
         rows.append(_row("forward", small, actions, 2 * rounds, device, machine))
     return rows

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bench3dmm.bench.cases import SPIRALNET_WIDTHS
 from bench3dmm.bench.scaling import exponent
 from bench3dmm.figures import INK, PALETTE, SOFT, add_footer, style
 
@@ -47,6 +48,55 @@ def compare_figure(record: dict[str, Any]) -> Figure:
         below.set_xlabel("peak memory of training, MB")
         add_footer(figure, machine_line(record))
     return figure
+
+
+def peers_figure(record: dict[str, Any]) -> Figure:
+    """A training step and the reconstruction of one mesh, every model on both meshes."""
+    from matplotlib.figure import Figure
+
+    rows = record["peers"]
+    meshes = list(dict.fromkeys(row["mesh"] for row in rows))
+    names = list(dict.fromkeys((row["model"], row["preset"]) for row in rows))
+    titles = {
+        "step_s": f"training step, batch {rows[0]['batch']}",
+        "one_mesh_s": "reconstruction of one mesh",
+    }
+    height = 0.8 / len(meshes)
+    with style():
+        figure = Figure(figsize=(9.0, 0.45 * len(names) + 1.4), layout="constrained")
+        for axes, (key, title) in zip(figure.subplots(1, 2, sharey=True), titles.items(), strict=True):
+            for place, mesh in enumerate(meshes):
+                shown = {(row["model"], row["preset"]): row[key] for row in rows if row["mesh"] == mesh and key in row}
+                at = np.array([-names.index(name) - height * (place - (len(meshes) - 1) / 2) for name in shown])
+                middle, *ends = (1e3 * np.array([t[end] for t in shown.values()]) for end in ("median", "min", "max"))
+                vertices = next(row["vertices"] for row in rows if row["mesh"] == mesh)
+                axes.barh(
+                    at, middle, height=height, color=PALETTE[place], label=f"{mesh}, {vertices:,} vertices",
+                    xerr=np.abs(np.array(ends) - middle), error_kw={"ecolor": INK, "elinewidth": 0.7},
+                )  # fmt: skip
+                for y, value, end in zip(at, middle, ends[1], strict=True):
+                    axes.annotate(
+                        f"{value:.3g}", (end, y), (4, 0), textcoords="offset points", va="center", fontsize=7,
+                        color=SOFT,
+                    )  # fmt: skip
+            axes.margins(x=0.12)
+            axes.set_title(title)
+            axes.set_xlabel("milliseconds (median; whiskers: least and most)")
+        first = figure.axes[0]
+        first.set_yticks(-np.arange(len(names)), [_peer_label(*name) for name in names], fontsize=8)
+        figure.axes[1].legend(loc="upper right")  # the quickest model is on top
+        for name in names:
+            if fits := [row for row in rows if (row["model"], row["preset"]) == name and "fit_s" in row]:
+                text = "; ".join(
+                    f"{row['fit_s']:.1f} s for {row['fit_meshes']:,} meshes ({row['mesh']})" for row in fits
+                )
+                first.text(0, -names.index(name), f" closed form, once:\n {text}", va="center", fontsize=7, color=SOFT)
+        add_footer(figure, f"d = {rows[0]['latent']}. {machine_line(record)}")
+    return figure
+
+
+def _peer_label(model: str, preset: str) -> str:
+    return f"{model},\nSpiralNet++'s widths" if preset == SPIRALNET_WIDTHS else model
 
 
 def layers_figure(record: dict[str, Any]) -> Figure:

@@ -64,6 +64,27 @@ def _spread(timing: dict[str, float], factor: float, digits: int) -> list[str]:
     return [median, f"({least}–{most})"]
 
 
+def _peers(rows: list[dict[str, Any]]) -> Table:
+    columns = ["model", "preset", "vertices", "parameters", "step ms", "(min–max)", "of neural3dmm", "(min–max)",
+               "equal width", "(min–max)", "meshes/s", "fit s", "MB", "1 mesh ms", "(min–max)",
+               "16 meshes ms", "(min–max)"]  # fmt: skip
+    body = []
+    for row in rows:
+        step, rate, fit = ["", "", "", ""], "", f"{row['fit_s']:.1f}" if "fit_s" in row else ""
+        if "step_s" in row:
+            step = [*_spread(row["step_s"], 1e3, 1), *_spread(row["ratio"], 1, 2)]
+            rate = f"{row['meshes_per_s']:,.0f}"
+        equal = _spread(row["equal_width_ratio"], 1, 2) if "equal_width_ratio" in row else ["", ""]
+        body.append(
+            [row["model"], row["preset"], f"{row['vertices']:,}", f"{row['parameters']:,}", *step, *equal, rate, fit,
+             f"{row['peak_mb']:.0f}", *_spread(row["one_mesh_s"], 1e3, 2), *_spread(row["batch_s"], 1e3, 1)]
+        )  # fmt: skip
+    fits = " and ".join(f"{row['fit_meshes']:,} meshes ({row['mesh']})" for row in rows if "fit_s" in row)
+    first = rows[0]
+    title = f"The models, in turns, {first['rounds']} rounds, d = {first['latent']}, training batch {first['batch']}"
+    return f"{title}; closed-form fit of {fits}", columns, body
+
+
 def _layers(rows: list[dict[str, Any]]) -> Table:
     columns = ["preset", "layer", "vertices", "channels", "order", "MFLOP", "MB", "floor ms", "achieved ms",
                "of floor", "GFLOP/s"]  # fmt: skip
@@ -106,4 +127,11 @@ def _around(values: dict[str, float]) -> Table:
     return "Around the step", ["", "seconds"], [[name, f"{values[key]:.2f}"] for key, name in names.items()]
 
 
-_MAKERS = {"compare": _compare, "layers": _layers, "scaling": _scaling, "together": _together, "around": _around}
+_MAKERS = {
+    "compare": _compare,
+    "peers": _peers,
+    "layers": _layers,
+    "scaling": _scaling,
+    "together": _together,
+    "around": _around,
+}

@@ -72,6 +72,27 @@ def step(side: str, device: str, **case: Any) -> dict[str, float]:
     return {"step_s": min(seconds), "peak_mb": _peak_mb(place) - before}
 
 
+def closed_form(device: str, meshes: int, **case: Any) -> dict[str, float]:
+    """A fit in closed form to so many meshes: seconds, the least of three, and its peak memory in MB (10^6 bytes),
+    counted from when the meshes are there, before the model is built."""
+    import torch
+
+    from bench3dmm.bench.cases import Case, build_side
+    from bench3dmm.bench.timing import seconds_of
+
+    case = Case(**case)
+    hierarchy = case.hierarchy()
+    place = torch.device(device)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(meshes, hierarchy.sizes[0], 3, generator=generator).to(place)
+    torch.mm(torch.ones(64, 64, device=place), torch.ones(64, 64, device=place))
+    before = _resident_mb(place)
+    _forget_peak(place)
+    model = build_side("engine", case, hierarchy, place)
+    seconds = [seconds_of(lambda _: model.fit_closed_form(x), place) for _ in range(3)]
+    return {"fit_s": min(seconds), "peak_mb": _peak_mb(place) - before}
+
+
 def throughput(device: str, seconds: float, begin: float, **case: Any) -> dict[str, float]:
     """Training steps a second from the moment ``begin`` (of `time.time`) on, for ``seconds``."""
     import torch
@@ -171,7 +192,7 @@ def _status_mb(name: str) -> float:
     return peak_memory_mb(torch.device("cpu"))
 
 
-TASKS = {task.__name__: task for task in (step, throughput, hierarchy, evaluation)}
+TASKS = {task.__name__: task for task in (step, closed_form, throughput, hierarchy, evaluation)}
 
 
 if __name__ == "__main__":

@@ -103,10 +103,11 @@ class Source(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class MeshFiles:
-    """One PLY or OBJ file a mesh."""
+    """One PLY or OBJ file a mesh; ``remedy`` ends the messages about one that cannot be used."""
 
     root: Path
     paths: list[Path]
+    remedy: str = REMEDY
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -118,7 +119,7 @@ class MeshFiles:
         try:
             vertices, faces = read_mesh(self.paths[row])
         except (Bench3dmmError, OSError, MemoryError) as error:
-            raise DataError(f"{self.where(row)}: {reason(error, self.paths[row])}; {REMEDY}") from None
+            raise DataError(f"{self.where(row)}: {reason(error, self.paths[row])}; {self.remedy}") from None
         self._refuse(row, not_finite(vertices))
         return vertices, faces
 
@@ -137,14 +138,14 @@ class MeshFiles:
         try:
             return file_record(self.paths[row], self.root)
         except OSError as error:
-            raise DataError(f"{self.where(row)}: {error.strerror}; {REMEDY}") from None
+            raise DataError(f"{self.where(row)}: {error.strerror}; {self.remedy}") from None
 
     def manifest(self, fingerprints: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [{**fingerprint, "row": row} for row, fingerprint in enumerate(fingerprints)]
 
     def _refuse(self, row: int, fault: str | None) -> None:
         if fault:
-            raise DataError(f"{self.where(row)}: {fault}; {REMEDY}")
+            raise DataError(f"{self.where(row)}: {fault}; {self.remedy}")
 
 
 @dataclass(frozen=True, eq=False)
