@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench3dmm.data.splits import WITHOUT
-from bench3dmm.errors import Bench3dmmError, DataError, TrainingError, UnknownNameError
+from bench3dmm.errors import Bench3dmmError, DataError, PluginError, TrainingError, UnknownNameError
 from bench3dmm.results import Result, read_document, result_path, to_frame
 from bench3dmm.run import PROFILES, Run, check_names, execute, published_run
 
@@ -224,7 +224,7 @@ def stored_state(run: Run, results_dir: str | Path = "results") -> str:
     made_from = read_document(path)["provenance"]["dataset_recipe_sha256"]
     try:
         today = recipe_sha256(run.dataset)
-    except DataError:
+    except (DataError, PluginError):
         today = None
     return "stored" if today in (None, made_from) else "stale"
 

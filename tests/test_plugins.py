@@ -17,6 +17,7 @@ import pytest
 from conftest import sphere_dataset
 
 from bench3dmm import data, models, plugins
+from bench3dmm.artefacts import stored_results
 from bench3dmm.data import dataset_names, load_dataset, recipe_sha256, register_dataset
 from bench3dmm.data.dataset import content_sha256
 from bench3dmm.errors import DataError, PluginError, UnknownNameError
@@ -331,6 +332,19 @@ def test_a_stored_result_is_not_taken_for_other_data_of_the_same_name(package, t
     assert stored_state(run, tmp_path) == "stale"
     with pytest.raises(DataError, match="another version of balls; run it again with --force"):
         execute(run, tmp_path, "cpu", progress=False)
+
+
+def test_a_result_on_a_set_that_is_not_here_counts_as_stored(package, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = "from conftest import sphere_dataset\n\n\ndef load():\n    return sphere_dataset()\n"
+    (tmp_path / "gone_set.py").write_text(text)
+    run = Run("gone_set:load", model="pca", latent=2)
+    result = execute(run, "results", "cpu", progress=False)
+    (tmp_path / "gone_set.py").unlink()
+    del sys.modules["gone_set"]
+    assert stored_state(run, "results") == "stored"
+    (loaded,) = stored_results([run], "results")
+    assert loaded.metrics == result.metrics
 
 
 def test_datasets_by_import_path_are_known_without_being_loaded(package, tmp_path, monkeypatch):
