@@ -209,24 +209,26 @@ def check_datasets(*names: str) -> None:
 
 
 def stored_state(run: Run, results_dir: str | Path = "results") -> str:
-    """``missing``, ``stored``, or ``stale``: measured on another version of its dataset than today's.
+    """``missing``, ``stored``, or ``stale``: of another version of its dataset, or of a foreign model, than today's.
 
-    A result whose dataset is not here to compare with counts as stored.
+    A result whose dataset and model are not here to compare with counts as stored.
 
     Raises:
         DataError: the stored file is broken.
     """
     from bench3dmm.data import recipe_sha256
+    from bench3dmm.plugins import changed_since
 
     path = result_path(run, results_dir)
     if not path.exists():
         return "missing"
-    made_from = read_document(path)["provenance"]["dataset_recipe_sha256"]
+    made = read_document(path)["provenance"]
+    made_from = made["dataset_recipe_sha256"]
     try:
         today = recipe_sha256(run.dataset)
     except (DataError, PluginError):
         today = None
-    return "stored" if today in (None, made_from) else "stale"
+    return "stored" if today in (None, made_from) and not changed_since(run.model, made) else "stale"
 
 
 def shown_value(run: Run, field: str) -> object:

@@ -253,15 +253,19 @@ def execute(
 
 
 def _stored(path: Path, dataset: Dataset | None) -> Result:
-    """The stored result, if it was measured on the data that its name stands for today."""
+    """The stored result, if it was measured on the data, and with the code, that its names stand for today."""
     from bench3dmm.data import recipe_sha256
+    from bench3dmm.plugins import changed_since
     from bench3dmm.results import load_result
 
     result = load_result(path)
     made_from = result.provenance["dataset_recipe_sha256"]
     today = dataset.card.get("recipe_sha256") if dataset else recipe_sha256(result.run.dataset)
-    if made_from != today:
+    other_content = dataset and not today and dataset.sha256 != result.provenance["dataset_sha256"]
+    if made_from != today or other_content:
         raise DataError(f"{path}: measured on another version of {result.run.dataset}; run it again with --force")
+    if changed_since(result.run.model, result.provenance):
+        raise DataError(f"{path}: trained with another version of {result.run.model}'s code; run it again with --force")
     return result
 
 
@@ -275,6 +279,7 @@ def _train_and_evaluate(
     from bench3dmm.losses import make_loss
     from bench3dmm.mesh.coarsen import build_hierarchy
     from bench3dmm.models import build_model
+    from bench3dmm.plugins import origins
     from bench3dmm.results import Result, save_result
     from bench3dmm.weights import save_weights
 
@@ -285,6 +290,7 @@ def _train_and_evaluate(
     with seeded(run.seed):
         model = build_model(run.model, hierarchy, run.latent, preset=run.preset)
     normaliser = train.Normaliser.fit(dataset.vertices, train_rows, scale=getattr(model, "scale_coordinates", True))
+    foreign = origins(run)
     parameters = sum(p.numel() for p in model.parameters())
     if progress:
         print(_headline(run, len(train_rows), len(test_rows), parameters, device), file=sys.stderr)
@@ -304,13 +310,16 @@ def _train_and_evaluate(
         ),
         run.seed,
         checkpoint=checkpoint,
-        fingerprint=canonical_json({**hashes, **run.as_dict(), "device": device.type, **provenance.versions()}),
+        fingerprint=canonical_json(
+            {**hashes, **foreign, **run.as_dict(), "device": device.type, **provenance.versions()}
+        ),
         label=run.run_id,
         progress=progress,
     )
     metrics, arrays = _measure(run, model, dataset, train_rows, test_rows, normaliser, device)
     record = {
         **hashes,
+        **foreign,
         "seeds": {"seed": run.seed, "split_seed": run.split_seed},
         "epochs": len(losses),
         "train_meshes": len(train_rows),

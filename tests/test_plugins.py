@@ -117,6 +117,8 @@ def test_installed_models_and_datasets_run_sweep_and_stay_readable(python):
     for run_id, profile in zip(frame["run_id"], frame["profile"], strict=True):
         made = load_result(folder / "results" / profile / f"{run_id}.json").provenance
         assert made["dataset_recipe_sha256"] == made["dataset_sha256"] and len(made["dataset_sha256"]) == 64
+        for whose in ("model_origin", "dataset_origin"):
+            assert (made[whose]["package"], made[whose]["version"]) == ("tiny3dmm", "1.2.3")
     done = python(*run, package=False)
     assert done.returncode == 2 and "unknown model 'tiny-linear'" in done.stderr
 
@@ -294,6 +296,32 @@ def test_the_origin_is_the_source_that_was_loaded(package, tmp_path, monkeypatch
     assert (
         plugins.origin_of_model("edited_linear:build")["source_sha256"] == hashlib.sha256(LINEAR.encode()).hexdigest()
     )
+
+
+def test_a_result_is_not_taken_for_one_of_a_model_that_was_edited(package, tmp_path, monkeypatch, spheres):
+    monkeypatch.chdir(tmp_path)
+    source = tmp_path / "growing_linear.py"
+    source.write_text(LINEAR)
+    run = Run(spheres.name, model="growing_linear:build", latent=3, epochs=1)
+    made = execute(run, "results", "cpu", progress=False, dataset=spheres)
+    assert made.provenance["model_origin"] == plugins.origin_of_model(run.model)
+    assert stored_state(run, "results") == "stored"
+    source.write_text(LINEAR + "# other\n")
+    del sys.modules["growing_linear"]  # as in another process
+    assert stored_state(run, "results") == "stale"
+    with pytest.raises(DataError, match="another version of growing_linear:build's code; run it again with --force"):
+        execute(run, "results", "cpu", progress=False, dataset=spheres)
+    source.unlink()
+    del sys.modules["growing_linear"]
+    assert stored_state(run, "results") == "stored", "there is nothing to compare with"
+
+
+def test_other_meshes_given_under_the_same_name_are_noticed(tmp_path, spheres):
+    run = Run(spheres.name, model="pca", latent=2)
+    execute(run, tmp_path, "cpu", progress=False, dataset=spheres)
+    assert execute(run, tmp_path, "cpu", progress=False, dataset=spheres).run == run
+    with pytest.raises(DataError, match="another version of sphere"):
+        execute(run, tmp_path, "cpu", progress=False, dataset=sphere_dataset(seed=1))
 
 
 def test_an_unknown_name_reaches_the_parent_of_a_process():
