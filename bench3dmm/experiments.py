@@ -29,6 +29,7 @@ CONVERGENCE_TIMES = (1 / 6, 1 / 3, 2 / 3, 1, 2, 4)  # the profile's epochs
 SEEDS = (0, 1, 2)
 PEERS = ("pca", "coma", "spiralnet", "neural3dmm")
 PEER_LATENTS = (8, 16, 64, 256)
+NEW_PEOPLE_LATENTS = (16, 64)  # of the peers on the identity split
 EXTRAPOLATION_LATENT = 8  # of CoMA's own experiment
 WEIGHTED_DECAY = 2.2e-6  # the usual 5e-5 times 0.044, the mean of equation 6's weights on mh-scan
 RELEASED_TEST_SHARE = 0.0764  # 136 of BU3DFE's 1,779 meshes
@@ -93,7 +94,7 @@ def _peers(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
     return [
         *peer_runs(bu3dfe, "percentage", **common),
         *peer_runs(coma, "percentage", **common),
-        *peer_runs(bu3dfe, "identity", **common),
+        *peer_runs(bu3dfe, "identity", latents=NEW_PEOPLE_LATENTS, **common),
     ]
 
 

@@ -13,8 +13,17 @@ from conftest import sphere_dataset
 from synthetic_results import make_result
 
 from bench3dmm import data, device, experiments
+from bench3dmm.data.paper_counts import TABLE1
 from bench3dmm.errors import UnknownNameError
-from bench3dmm.experiments import CONVERGENCE_LATENTS, check_datasets, experiment, stored_state, sweep, varying_fields
+from bench3dmm.experiments import (
+    CONVERGENCE_LATENTS,
+    PEERS,
+    check_datasets,
+    experiment,
+    stored_state,
+    sweep,
+    varying_fields,
+)
 from bench3dmm.results import result_path, save_result
 from bench3dmm.run import PROFILES, Run
 
@@ -127,3 +136,31 @@ def test_force_trains_what_is_stored(spheres, tmp_path):
 def test_memory_is_not_asked_for_where_the_system_does_not_tell(monkeypatch):
     monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
     assert device.peak_memory_mb(torch.device("cpu")) == 0
+
+
+def test_peers_meet_on_one_protocol():
+    runs = experiment("peers")
+    cells = {(run.dataset, run.split, run.latent) for run in runs}
+    assert cells == {
+        *(("mh-scan", "percentage", d) for d in (8, 16, 64, 256)),
+        *(("mh-seq", "percentage", d) for d in (8, 16, 64, 256)),
+        *(("mh-scan", "identity", d) for d in (16, 64)),
+    }
+    for cell in cells:
+        of_cell = [run for run in runs if (run.dataset, run.split, run.latent) == cell]
+        seeds = {model: [run.seed for run in of_cell if run.model == model] for model in PEERS}
+        assert seeds == {"pca": [0], "coma": [0, 1, 2], "spiralnet": [0, 1, 2], "neural3dmm": [0, 1, 2]}
+        shared = ("loss", "profile", "epochs", "split_seed", "test_share", "validation", "learning_rate_decay")
+        assert all(len({getattr(run, name) for run in of_cell}) == 1 for name in shared)
+
+
+def test_neural3dmm_among_its_peers_is_the_run_of_the_papers_figures():
+    assert {run for run in experiment("splits") if run.latent in (16, 64)} <= set(experiment("peers"))
+
+
+def test_extrapolation_leaves_out_each_of_comas_expressions():
+    runs = experiment("extrapolation")
+    assert len({run.split for run in runs}) == 12
+    assert {run.split.removeprefix("without:") for run in runs} == set(TABLE1)
+    assert {(run.dataset, run.latent, run.seed) for run in runs} == {("mh-seq", 8, 0)}
+    assert [run.model for run in runs] == list(PEERS) * 12

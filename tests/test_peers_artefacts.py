@@ -410,7 +410,7 @@ def test_a_workbook_shows_what_is_stored_and_trains_nothing(tmp_path, monkeypatc
     monkeypatch.setattr(workbook, "sweep", lambda *_, **__: pytest.fail("it trained"))
     book = workbook.Workbook("mh-seq", "mh-scan", "quick", 3, tmp_path)
     assert book.stored("peers") == []
-    assert capsys.readouterr().out == "0 of 120 runs are stored; the rest: bench3dmm sweep peers --profile quick\n"
+    assert capsys.readouterr().out == "0 of 100 runs are stored; the rest: bench3dmm sweep peers --profile quick\n"
     assert book.show(peers.ranking_table, "ranking") is None
     book.say(peers.peers_headline)
     assert capsys.readouterr().out.count("run `bench3dmm sweep peers --profile quick`") == 2
