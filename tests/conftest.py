@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 from mesh_shapes import icosphere
 
+from bench3dmm import cli
 from bench3dmm.data.dataset import Dataset, content_sha256
 from bench3dmm.mesh.coarsen import Hierarchy, build_hierarchy
 from bench3dmm.mesh.template import Template
@@ -107,3 +109,17 @@ def spheres():
 @pytest.fixture(scope="session")
 def sphere_hierarchy(spheres, scratch_cache):
     return build_hierarchy(spheres.template)
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Run the entry point in this process; gives exit code, stdout, stderr."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["bench3dmm", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        streams = capsys.readouterr()
+        return int(stopped.value.code or 0), streams.out, streams.err
+
+    return call

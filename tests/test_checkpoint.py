@@ -15,7 +15,7 @@ import pytest
 from conftest import sphere_dataset
 
 import bench3dmm
-from bench3dmm import checkpoint, cli
+from bench3dmm import checkpoint
 from bench3dmm.checkpoint import export
 from bench3dmm.data.splits import make_split
 from bench3dmm.errors import DataError, UnknownNameError
@@ -346,18 +346,6 @@ def test_weights_from_before_landmarks_were_stored_take_the_datasets(results, ma
 
 
 # --- a folder of meshes -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["bench3dmm", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        streams = capsys.readouterr()
-        return int(stopped.value.code or 0), streams.out, streams.err
-
-    return call
 
 
 @pytest.fixture

@@ -18,19 +18,9 @@ from bench3dmm.experiments import experiment
 from bench3dmm.results import save_result
 
 
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Run the entry point in this process; gives exit code, stdout, stderr."""
+@pytest.fixture(autouse=True)
+def known_spheres(monkeypatch):
     monkeypatch.setitem(data._registered, "sphere", sphere_dataset)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["bench3dmm", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        streams = capsys.readouterr()
-        return int(stopped.value.code or 0), streams.out, streams.err
-
-    return call
 
 
 def test_help_is_quick_and_teaches():

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 from broken_models import BROKEN
 
-from bench3dmm import cli
 from bench3dmm.conformance import CHECKS, FAILED, NEEDED, PASSED, SKIPPED, check_model
 from bench3dmm.errors import UnknownNameError
 from bench3dmm.models import preset_names
@@ -57,23 +54,15 @@ def test_unknown_names_are_refused():
             check_model(*arguments)
 
 
-def call(monkeypatch, capsys, *arguments):
-    monkeypatch.setattr(sys, "argv", ["bench3dmm", "check", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    streams = capsys.readouterr()
-    return int(stopped.value.code or 0), streams.out, streams.err
-
-
-def test_the_command_shows_a_row_a_check(monkeypatch, capsys):
-    code, out, err = call(monkeypatch, capsys, "broken_models:whole", "--latent", 3)
+def test_the_command_shows_a_row_a_check(command):
+    code, out, err = command("check", "broken_models:whole", "--latent", 3)
     assert code == 0, err
     rows = out.splitlines()
     for row, name in zip(rows[1:], CHECKS, strict=False):
         assert row.startswith(name)
     assert "broken_models:whole can take part" in rows[-1]
-    code, out, err = call(monkeypatch, capsys, "broken-Mixing")
+    code, out, err = command("check", "broken-Mixing")
     assert code == 1 and err == ""
     assert "broken-Mixing cannot take part yet: batch failed" in out
-    code, _, err = call(monkeypatch, capsys, "neural3dm")
+    code, _, err = command("check", "neural3dm")
     assert code == 2 and "Did you mean 'neural3dmm'?" in err

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from mesh_shapes import icosphere
 
-from bench3dmm import cli, data
+from bench3dmm import data
 from bench3dmm.data import coma, dataset_names, departures, importing, load_dataset, recipe_sha256
 from bench3dmm.data.bu3dfe import import_bu3dfe
 from bench3dmm.data.cache import imported_dir
@@ -107,20 +107,6 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     monkeypatch.setattr(importing, "CHUNK", 4)
     return tmp_path / "cache"
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Run the entry point in this process; gives exit code, stdout, stderr."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["bench3dmm", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        streams = capsys.readouterr()
-        return int(stopped.value.code or 0), streams.out, streams.err
-
-    return call
 
 
 def files_of(folder):

@@ -11,7 +11,7 @@ from mesh_shapes import icosphere
 from peer_results import foreign_results, peer_result, peer_results
 from test_artefacts import assert_texts_inside, footer, texts
 
-from bench3dmm import artefacts, cli, data, render, report, workbook
+from bench3dmm import artefacts, data, render, report, workbook
 from bench3dmm.artefacts import Setup, peers, setup
 from bench3dmm.artefacts.tables import latex
 from bench3dmm.data.dataset import Dataset
@@ -350,14 +350,6 @@ def test_the_report_says_first_where_pca_wins(results):
     assert isinstance(notice, report.Notice) and "sweep peers" in notice.text
 
 
-def call(monkeypatch, capsys, *arguments):
-    monkeypatch.setattr("sys.argv", ["bench3dmm", "rank", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    streams = capsys.readouterr()
-    return int(stopped.value.code or 0), streams.out, streams.err
-
-
 @pytest.fixture
 def stored(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "recipe_sha256", lambda name: "recipe")
@@ -385,24 +377,22 @@ def unchecked(runs, results_dir):
     return [load_result(result_path(run, results_dir)) for run in runs]
 
 
-def test_rank_prints_the_headline_and_then_the_table(stored, monkeypatch, capsys):
-    code, out, err = call(monkeypatch, capsys, "--results-dir", stored)
+def test_rank_prints_the_headline_and_then_the_table(stored, command):
+    code, out, err = command("rank", "--results-dir", stored)
     assert code == 0, err
     assert out.startswith("PCA, a linear model fitted in 2 s, is first before")
     assert "pkg:build" in out and "mh-scan, percentage split, profile quick" in out
     assert "epochs" not in out, "a run off the protocol does not take part"
-    code, out, _ = call(
-        monkeypatch, capsys, "--results-dir", stored, "--latent", 64, "--model", "pca", "--model", "coma"
-    )
+    code, out, _ = command("rank", "--results-dir", stored, "--latent", 64, "--model", "pca", "--model", "coma")
     assert code == 0 and "spiralnet" not in out and "d = 16" not in out and "d = 64" in out
 
 
-def test_rank_says_what_to_do_where_nothing_is_stored(stored, tmp_path, monkeypatch, capsys):
-    code, _, err = call(monkeypatch, capsys, "--results-dir", tmp_path / "none")
+def test_rank_says_what_to_do_where_nothing_is_stored(stored, tmp_path, command):
+    code, _, err = command("rank", "--results-dir", tmp_path / "none")
     assert code == 1 and "`bench3dmm sweep peers --profile quick` trains them" in err
-    code, _, err = call(monkeypatch, capsys, "--results-dir", stored, "--split", "identity")
+    code, _, err = command("rank", "--results-dir", stored, "--split", "identity")
     assert code == 1 and "with split identity" in err
-    code, _, err = call(monkeypatch, capsys, "--profile", "quik")
+    code, _, err = command("rank", "--profile", "quik")
     assert code == 2 and "Did you mean 'quick'" in err
 
 
