@@ -386,7 +386,8 @@ def run_sweep(
     name: Annotated[
         str,
         typer.Argument(
-            help="paper, or one of: datasets, splits, weighted-loss, ledger, convergence, peers, extrapolation."
+            help="paper, or one of: datasets, splits, weighted-loss, ledger, convergence, peers, common-training, "
+            "extrapolation."
         ),
     ],
     coma: Annotated[str, typer.Option(help="The dataset in COMA's place.")] = "mh-seq",
@@ -410,7 +411,8 @@ def run_sweep(
     datasets (Fig. 4), splits (Figs. 5 to 8) and weighted-loss (Figs. 6 and 9) are the paper's own; ledger measures
     where its text and its released code differ, convergence how far a profile is from converged. paper is all of these.
 
-    peers trains every model at four latent sizes, extrapolation leaves out each expression in turn: hours on two cores.
+    peers trains every model at four latent sizes, as it was published, common-training CoMA and SpiralNet++ as
+    Neural3DMM, extrapolation leaves out each expression in turn: hours on two cores.
     """
     from bench3dmm.experiments import check_datasets, experiment, stored_state, sweep
 
@@ -545,6 +547,7 @@ def rank(
         raise UnknownNameError("profile", profile, PROFILES)
     wanted = {"dataset": dataset, "split": split, "latent": latent, "model": model}
     found = rankings(stored_competitors(results_dir, profile, **{name: given or () for name, given in wanted.items()}))
+    found = [one for one in found if len(one.standings) > 1] or found  # what stands alone is ranked with nothing
     for sentence in headline(found):
         typer.echo(sentence)
     for place in dict.fromkeys(one.place for one in found):

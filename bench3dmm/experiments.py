@@ -30,6 +30,7 @@ SEEDS = (0, 1, 2)
 PEERS = ("pca", "coma", "spiralnet", "neural3dmm")
 PEER_LATENTS = (8, 16, 64, 256)
 NEW_PEOPLE_LATENTS = (16, 64)  # of the peers on the identity split
+COMMON_TRAINING_LATENT = 16
 EXTRAPOLATION_LATENT = 8  # of CoMA's own experiment
 WEIGHTED_DECAY = 2.2e-6  # the usual 5e-5 times 0.044, the mean of equation 6's weights on mh-scan
 RELEASED_TEST_SHARE = 0.0764  # 136 of BU3DFE's 1,779 meshes
@@ -98,6 +99,11 @@ def _peers(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
     ]
 
 
+def _common_training(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
+    """Peers that were published with another training than Neural3DMM, with Neural3DMM's: is it the architecture?"""
+    return grid(dataset=bu3dfe, latent=COMMON_TRAINING_LATENT, model=["coma", "spiralnet"], **common)
+
+
 def _extrapolation(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
     """CoMA's extrapolation: each expression left out in turn, d = 8, first seed (Ranjan et al. 2018, Table 3)."""
     first = {**common, "seed": common["seed"][:1], "latents": [EXTRAPOLATION_LATENT]}
@@ -150,6 +156,7 @@ EXPERIMENTS: dict[str, Callable[..., list[Run]]] = {
     "ledger": _ledger,
     "convergence": _convergence,
     "peers": _peers,
+    "common-training": _common_training,
     "extrapolation": _extrapolation,
 }
 FIGURES = ("datasets", "splits", "weighted-loss")  # what the paper's own figures show and its claims are about
