@@ -9,16 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench3dmm.checkpoint import load_run
 from bench3dmm.data import recipe_sha256
 from bench3dmm.data.makehuman import Registration, recipe, sample_table, sequence, stream
 from bench3dmm.data.splits import SPLITS, make_split
+from bench3dmm.experiments import peer_runs
 from bench3dmm.mesh.coarsen import build_hierarchy
-from bench3dmm.results import load_result, load_results
+from bench3dmm.models import closed_form
+from bench3dmm.results import load_result, load_results, result_path
 from bench3dmm.run import PROFILES, Run, check_names, rows_of_profile
 
 RESULTS = Path(__file__).parent.parent / "results"
 STORED = sorted(RESULTS.glob("*/*.json"))
 LARGEST_MB = 30
+SHIPPED = [result_path(run, RESULTS) for run in peer_runs("mh-scan", profile="quick", seed=[0], latents=[16])]
+"""Results that come with their weights, for what notebooks make with trained models."""
 
 
 @cache
@@ -51,7 +56,7 @@ def test_result_is_what_this_code_would_measure(path):
     train, test = rows_of_profile(split.train, split.test, PROFILES[run.profile])
     np.testing.assert_array_equal(result.arrays["sample_index"], test)
     assert made["train_meshes"] == len(train) - run.validation
-    assert made["epochs"] == len(result.arrays["loss"]) == (0 if run.model == "pca" else run.n_epochs)
+    assert made["epochs"] == len(result.arrays["loss"]) == (0 if closed_form(run.model) else run.n_epochs)
     assert made["git"] and not made["git"]["dirty"], "measured by code that no commit holds"
 
 
@@ -100,4 +105,27 @@ def test_no_training_is_stored_twice_and_no_array_without_its_result():
 
 def test_results_are_small_enough_for_a_repository():
     kept = [path for path in RESULTS.rglob("*") if path.is_file() and path.suffix != ".safetensors"]
+    kept += [path.with_suffix(".safetensors") for path in SHIPPED]
     assert sum(path.stat().st_size for path in kept) <= LARGEST_MB * 1e6
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_weights_reconstruct_the_template_as_well_as_their_result_says(path):
+    """The template is the mean of no training, but a face like the others."""
+    model, result = load_run(path), load_result(path)
+    error = np.linalg.norm(model.reconstruct(model.template.vertices) - model.template.vertices, axis=1).mean()
+    assert model.run == result.run
+    assert 0.2 * result.metrics["mean_mm"] < error < result.metrics["p95_mm"]
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_what_was_measured_again_was_measured_by_committed_code(path):
+    result = load_result(path)
+    measured = result.provenance.get("measured", result.provenance)
+    assert measured["git"] and not measured["git"]["dirty"]
+    if "compactness" in result.metrics:
+        assert result.metrics["specificity_mm"] == pytest.approx(result.arrays["specificity"].mean(), rel=1e-6)
+        assert result.metrics["normal_deg"] == pytest.approx(result.arrays["sample_normal_error"].mean(), rel=1e-5)
+        assert list(result.metrics["by_region"].values()) == pytest.approx(
+            result.arrays["sample_region_error"].mean(axis=0, dtype=np.float64), rel=1e-5
+        )
