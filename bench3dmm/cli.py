@@ -814,7 +814,7 @@ def _print(table) -> None:
     from rich.console import Console
 
     # A pipe has no width of its own: do not cut what a script may read.
-    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+    Console(width=None if sys.stdout.isatty() else 400, highlight=False).print(table)
 
 
 def _flow_help(application: typer.Typer) -> None:
