@@ -262,7 +262,7 @@ def headline(rankings: Sequence[Ranking]) -> list[str]:
         if alone := {
             latent: _others(by_latent[latent]) for latent, s in ranked.items() if s.rank == 1 and not s.shared
         }:
-            said["first"].append(f"{name} is first {_at(alone, 'before')} on {place}.")
+            said["first"].append(f"{name} is first, {_at(alone, 'ahead of')} on {place}.")
         if shared := {
             latent: _others(by_latent[latent], 1) for latent, s in ranked.items() if s.rank == 1 and s.shared
         }:

@@ -380,7 +380,7 @@ def unchecked(runs, results_dir):
 def test_rank_prints_the_headline_and_then_the_table(stored, command):
     code, out, err = command("rank", "--results-dir", stored)
     assert code == 0, err
-    assert out.startswith("PCA, a linear model fitted in 2 s, is first before")
+    assert out.startswith("PCA, a linear model fitted in 2 s, is first, ahead of")
     assert "pkg:build" in out and "mh-scan, percentage split, profile quick" in out
     assert "epochs" not in out, "a run off the protocol does not take part"
     code, out, _ = command("rank", "--results-dir", stored, "--latent", 64, "--model", "pca", "--model", "coma")

@@ -285,8 +285,8 @@ def test_where_pca_wins_it_is_said_first():
         *at(8, "identity", pca(1.0), worse),
     ]
     assert headline(rankings(entered, two_to_a_person)) == [
-        "PCA, a linear model fitted in 2 s, is first before coma at d = 64 and 256 on faces, percentage split.",
-        "PCA, a linear model fitted in 2 s, is first before coma at d = 8 on faces, identity split.",
+        "PCA, a linear model fitted in 2 s, is first, ahead of coma at d = 64 and 256 on faces, percentage split.",
+        "PCA, a linear model fitted in 2 s, is first, ahead of coma at d = 8 on faces, identity split.",
         "PCA, a linear model fitted in 2 s, shares the first place with coma at d = 16 on faces, percentage split.",
         "PCA is beaten by coma at d = 8 on faces, percentage split.",
     ]

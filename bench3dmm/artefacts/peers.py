@@ -649,6 +649,7 @@ def region_figure(results: Sequence[Result], setup: Setup | None = None, latent:
                 axes.errorbar(x, mean, spans, fmt="none", ecolor=stroke["color"], elinewidth=1.2, capsize=2)
                 axes.plot(x, mean, ls="", ms=5.5, label=model, zorder=3, **marks)
             axes.set_xticks(range(len(regions)), regions)
+            axes.set_xlim(-0.5, len(regions) - 0.5)
             axes.set_title(panel.title)
             axes.grid(True, axis="y")
         row[0].set_ylim(bottom=0)
