@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +32,7 @@ from bench3dmm.mesh.template import Template
 from bench3dmm.models import check_model
 from bench3dmm.parallel import Workers, keep_freed_memory
 from bench3dmm.results import Result, load_result, result_path
-from bench3dmm.run import Run
+from bench3dmm.run import Run, run_command
 from bench3dmm.step import arrange
 from bench3dmm.storage import canonical_json, write_json
 from bench3dmm.train import Normaliser
@@ -253,9 +254,13 @@ def load_run(path: str | Path, device: str = "cpu", *, dataset: Dataset | None =
 
 def _stored(path: Path, dataset: Dataset | None) -> tuple[Result, Weights]:
     """A result and its own weights."""
-    result, weights = load_result(path), read_weights(path.with_suffix(".safetensors"))
+    result, source = load_result(path), path.with_suffix(".safetensors")
+    again = f"`{run_command(result.run)} --results-dir {shlex.quote(str(path.parent.parent))} --force` trains it again"
+    if not source.exists():
+        raise DataError(f"{path}: stored without its weights, which are not shared with results; {again}")
+    weights = read_weights(source)
     if weights.run != result.run or weights.hierarchy.sha256 != result.provenance["hierarchy_sha256"]:
-        raise DataError(f"{weights.source}: not the weights of {path.name}; train it again: bench3dmm run … --force")
+        raise DataError(f"{source}: not the weights of {path.name}; {again}")
     return result, _with_landmarks(weights, dataset)
 
 

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import math
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -183,6 +184,15 @@ def published_run(**fields: Any) -> Run:
     model = fields.get("model", Run.model)
     preset = fields.get("preset", Run.preset)
     return Run(**{**published_training(model, preset), **fields})
+
+
+def run_command(run: Run) -> str:
+    """What trains that run: ``bench3dmm run`` with the fields that differ from their defaults or the model's own."""
+    values, plain = run.as_dict(), Run(run.dataset).as_dict()
+    published = published_run(dataset=run.dataset, model=run.model, preset=run.preset).as_dict()
+    given = [name for name in values if name == "dataset" or not values[name] == plain[name] == published[name]]
+    options = (f"--{name.replace('_', '-')} {shlex.quote(str(values[name]))}" for name in given)
+    return " ".join(["bench3dmm run", *options])
 
 
 QUICKSTART = Run("mh-scan", latent=16, profile="quick")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,6 @@ from bench3dmm.errors import DataError
 from bench3dmm.experiments import FIGURES, SEEDS, sweep
 from bench3dmm.figures import save_figure
 from bench3dmm.results import result_path, results_folder
-from bench3dmm.run import Run, published_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,11 +106,7 @@ class Workbook:
 
         models = {}
         for run in (result.run for result in results):
-            path = result_path(run, self.results_dir)
-            if not path.with_suffix(".safetensors").exists():
-                command = f"{run_command(run)} --results-dir {shlex.quote(str(self.results_dir))} --force"
-                raise DataError(f"{path}: stored without its weights; `{command}` trains them again")
-            models[run.run_id] = load_run(path)
+            models[run.run_id] = load_run(result_path(run, self.results_dir))
         return models
 
     def stored(self, *experiments: str) -> list[Result]:
@@ -210,15 +204,6 @@ class Workbook:
         keys = ["dataset", "profile", "data sha256", "device", "commit", "torch"]
         grouped = pd.DataFrame(rows, columns=[*keys, "minutes"]).groupby(keys, sort=False)["minutes"]
         return grouped.agg(runs="size", minutes="sum").round(1).reset_index()
-
-
-def run_command(run: Run) -> str:
-    """What trains that run: ``bench3dmm run`` with the fields that differ from their defaults or the model's own."""
-    values, plain = run.as_dict(), Run(run.dataset).as_dict()
-    published = published_run(dataset=run.dataset, model=run.model, preset=run.preset).as_dict()
-    given = [name for name in values if name == "dataset" or not values[name] == plain[name] == published[name]]
-    options = (f"--{name.replace('_', '-')} {shlex.quote(str(values[name]))}" for name in given)
-    return " ".join(["bench3dmm run", *options])
 
 
 def claims_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -20,8 +21,8 @@ from bench3dmm.errors import Bench3dmmError, DataError
 from bench3dmm.experiments import peer_runs
 from bench3dmm.latent import LatentGaussian
 from bench3dmm.results import result_path
-from bench3dmm.run import Run, execute, published_run
-from bench3dmm.workbook import Workbook, run_command
+from bench3dmm.run import Run, execute, published_run, run_command
+from bench3dmm.workbook import Workbook
 
 VERTICES = 30
 rng = np.random.default_rng(0)
@@ -382,6 +383,8 @@ def test_the_book_trains_what_is_named_and_loads_its_weights(book, trained):
 
 
 def test_without_weights_the_command_that_trains_them_is_named(trained, tmp_path):
+    without = shutil.ignore_patterns("*.safetensors", ".partial")
+    shutil.copytree(trained.folder / "smoke", tmp_path / "smoke", ignore=without)
     book = Workbook(profile="smoke", results_dir=tmp_path)
     with pytest.raises(DataError, match=r"bench3dmm run --dataset sphere --model pca .*--force"):
         book.weights(trained.results[:1])
