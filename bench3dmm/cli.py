@@ -508,7 +508,7 @@ def evaluate_again(
     """
     from tqdm import tqdm
 
-    from bench3dmm.results import load_result, result_path
+    from bench3dmm.results import read_document, result_path
     from bench3dmm.run import measure_again
     from bench3dmm.verify import stored_run
 
@@ -519,7 +519,7 @@ def evaluate_again(
     runs = [stored_run(run_id, results_dir) for run_id in ids]
     cells = []
     for run in tqdm(runs, unit="run", disable=quiet or not sys.stderr.isatty()):
-        before = load_result(result_path(run, results_dir)).metrics["mean_mm"]
+        before = read_document(result_path(run, results_dir))["metrics"]["mean_mm"]
         cells.append([f"{before:.4f}", f"{measure_again(run, results_dir, device).metrics['mean_mm']:.4f}"])
     _print_runs(runs, ["before (mm)", "now (mm)"], cells)
 

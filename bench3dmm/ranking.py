@@ -53,7 +53,7 @@ class Standing:
         shared: whether another model has that rank too.
         mean: of the error over seeds, persons and meshes, in mm, with its interval.
         seeds: the mean error of each, in mm, by seed.
-        parameters: how many are trained, of PCA its components' and deviations'; None where the results do not say.
+        parameters: how many numbers are fitted; None where the results do not say.
         training_seconds: the longest of its trainings'.
         closed_form: fitted without chance, so that one seed is all of them.
         runs: behind it.
@@ -423,18 +423,11 @@ def _standing(name: str, results: Sequence[Result], drawn: _Draws, ranks: dict[s
         list(ranks.values()).count(rank) > 1,
         Interval(drawn.point, *percentile_interval(drawn.enlarged(_factor(drawn)))),
         {result.run.seed: float(np.mean(result.arrays["sample_error"], dtype=np.float64)) for result in results},
-        _parameters(results[0]),
+        made[0].get("parameters"),
         max(float(one.get("training_seconds", 0.0)) for one in made),
         _closed_form(results[0]),
         tuple(result.run for result in results),
     )
-
-
-def _parameters(result: Result) -> int | None:
-    """Results of PCA say 0, since nothing of it is trained by gradients."""
-    if result.run.model == LINEAR and not result.provenance.get("parameters"):
-        return result.run.latent * (3 * len(result.arrays["vertex_error"]) + 1)
-    return result.provenance.get("parameters")
 
 
 def _closed_form(result: Result) -> bool:

@@ -59,11 +59,11 @@ def _regions(key: _Key) -> np.ndarray | None:
     template = key.template
     if _has_our_landmarks(template):
         return regions_from_landmarks(template.vertices, template.vertices[template.landmarks])
-    laid = [lay_over(template.vertices, name) for name in MODELS]
-    points, name, distance = min(laid, key=lambda one: one[2])
+    laid = {name: lay_over(template.vertices, _model(name)) for name in MODELS}
+    nearest_model, (points, distance) = min(laid.items(), key=lambda one: one[1][1])
     if distance > SAME_SHAPE:
         return None
-    model = _model(name)
+    model = _model(nearest_model)
     labels = regions_from_landmarks(model.vertices, model.vertices[model.landmarks])
     _, nearest = cKDTree(model.vertices).query(points)
     return labels[nearest]
@@ -84,16 +84,16 @@ def regions_from_landmarks(vertices: np.ndarray, landmarks: np.ndarray) -> np.nd
     return np.where(reached.min(axis=0) <= 1, reached.argmin(axis=0), REST).astype(np.int8)
 
 
-def lay_over(vertices: np.ndarray, name: str) -> tuple[np.ndarray, str, float]:
-    """Vertices (V, 3) moved onto an embedded template by the similarity that iterated closest points find.
+def lay_over(vertices: np.ndarray, model: Template) -> tuple[np.ndarray, float]:
+    """Vertices (V, 3) moved onto a template with the 66 landmarks by the similarity that iterated closest points find.
 
     Pairs are taken from either surface to the other, so that neither shrinks into the other.
 
     Returns:
-        The moved vertices, the template's name, and the mean distance left of pairs, in distances between the eyes.
+        The moved vertices, and the mean distance left of pairs, in distances between the eyes.
     """
-    model = _model(name)
-    fixed, tree = _thinned(model.vertices), cKDTree(_thinned(model.vertices))
+    fixed = _thinned(model.vertices)
+    tree = cKDTree(fixed)
     best: tuple[np.ndarray, float] | None = None
     for tilt in TILTS:
         moved = _begin(vertices, model.vertices, tilt)
@@ -109,7 +109,7 @@ def lay_over(vertices: np.ndarray, name: str) -> tuple[np.ndarray, str, float]:
         left = float(distance[kept].mean()) / _eyes_apart(model.vertices[model.landmarks])
         if best is None or left < best[1]:
             best = moved, left
-    return best[0], name, best[1]
+    return best
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:

@@ -288,7 +288,7 @@ def _train_and_evaluate(
     from bench3dmm.device import seeded
     from bench3dmm.losses import make_loss
     from bench3dmm.mesh.coarsen import build_hierarchy
-    from bench3dmm.models import build_model
+    from bench3dmm.models import build_model, fitted_numbers
     from bench3dmm.plugins import origins
     from bench3dmm.results import Result, save_result
     from bench3dmm.weights import save_weights
@@ -301,7 +301,7 @@ def _train_and_evaluate(
         model = build_model(run.model, hierarchy, run.latent, preset=run.preset)
     normaliser = train.Normaliser.fit(dataset.vertices, train_rows, scale=getattr(model, "scale_coordinates", True))
     foreign = origins(run)
-    parameters = sum(p.numel() for p in model.parameters())
+    parameters = fitted_numbers(model)
     if progress:
         print(_headline(run, len(train_rows), len(test_rows), parameters, device), file=sys.stderr)
 

@@ -24,9 +24,8 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 SHARE = 8  # meshes; a thread with fewer spends its time on overheads
 WARM_UP = 3  # steps before a CUDA graph is captured: libraries and the optimiser's state set themselves up
 
-
-MOMENTUM = 0.9
-OPTIMIZERS = {"adam": "Adam", "sgd": f"stochastic gradient descent with momentum {MOMENTUM}"}
+MOMENTUM = 0.9  # of stochastic gradient descent
+OPTIMIZERS = ("adam", "sgd")
 
 
 def check_optimizer(name: str) -> None:

@@ -43,7 +43,7 @@ def oracle(weights, hierarchy, preset, x):
         h = down(level) @ spiral_conv(h, level, f"encoder_convs.{level}", elu=True)
     z = F.linear(h.reshape(len(x), -1), weights["encoder_fc.weight"], weights["encoder_fc.bias"])
     h = F.linear(z, weights["decoder_fc.weight"], weights["decoder_fc.bias"])
-    h = h.reshape(len(x), sizes[-1] + 1, preset.bottleneck)
+    h = h.reshape(len(x), sizes[-1] + 1, preset.encoder[-1])
     for i, level in enumerate((3, 2, 1, 0)):
         last = level == 0 and preset.final is None
         h = spiral_conv(up(level) @ h, level, f"decoder_convs.{i}", elu=not last)

@@ -82,7 +82,7 @@ def test_padding_of_the_first_decoder_convolution_reads_the_decoders_dummy():
     z = torch.randn(2, 5)
     before = model.decode(z)
     with torch.no_grad():
-        model.decoder_fc.bias[-model.bottleneck :] += 1  # of the dummy vertex alone
+        model.decoder_fc.bias[-model.channels :] += 1  # of the dummy vertex alone
     assert (model.decode(z) - before).abs().max() > 1e-3
 
 

@@ -60,8 +60,7 @@ def test_the_ranking_shows_every_model_at_every_latent_size(results):
         standing = found[int(row.d.removeprefix("d = "))].standing(row.model)
         assert row.rank == standing.place and row[4].startswith(f"{standing.mean.point:.3f}")
         assert row.seeds == (1 if row.model == "pca" else 3)
-    # 8 components of one vertex's three coordinates, and their deviations
-    assert rows(frame, d="d = 8", model="pca")["parameters"].item() == "32"
+    assert rows(frame, d="d = 8", model="pca")["parameters"].item() == "18,000"
     said = frame.attrs["footer"]
     for part in ("mh-scan", "profile quick", "seeds 0, 1, 2", "40 test persons", "a machine", "95 % bootstrap"):
         assert part in said

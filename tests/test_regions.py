@@ -81,6 +81,6 @@ def test_a_reflection_is_no_rotation():
 
 def test_a_template_laid_over_itself_is_where_it_was():
     template = template_of("mh-scan")
-    moved, _, left = lay_over(turned(template.vertices), "mh-scan")
+    moved, left = lay_over(turned(template.vertices), template)
     assert np.linalg.norm(moved - template.vertices, axis=1).mean() < 0.5
     assert left < 0.005

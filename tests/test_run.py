@@ -206,6 +206,7 @@ def test_pca_of_low_rank_data_is_exact(tmp_path, spheres):
     """6 identity and 6 expression modes: 12 components leave nothing but rounding."""
     result = execute(Run(dataset="sphere", model="pca", latent=12), tmp_path, "cpu", progress=False, dataset=spheres)
     assert result.metrics["mean_mm"] < 1e-4
+    assert result.provenance["parameters"] == 12 * 3 * len(spheres.template.vertices) + 12  # components, deviations
     fewer = execute(Run(dataset="sphere", model="pca", latent=3), tmp_path, "cpu", progress=False, dataset=spheres)
     assert fewer.metrics["mean_mm"] > 0.1
 

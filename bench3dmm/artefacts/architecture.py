@@ -66,7 +66,7 @@ def figure1(hierarchy: Hierarchy, preset: str = "paper", latent: int = 16, name:
             convolutions = [plan.decoder[depth - 1 - level]] + ([plan.final] if level == 0 and plan.final else [])
             labels = [f"SC({plan.hops[level]}, {filters})" for filters in convolutions]
             _draw_step(axes, level, DECODER, [f"US({factor})", *labels])
-        _draw_code(axes, latent, f"FC({hierarchy.sizes[-1] + 1} · {plan.bottleneck})")
+        _draw_code(axes, latent, f"FC({hierarchy.sizes[-1] + 1} · {plan.encoder[-1]})")
         for height, label in ((ENCODER, "encoder"), (DECODER, "decoder")):
             axes.text(0.08, height, label, rotation=90, ha="center", va="center", fontsize=9, color=SOFT)
         add_footer(figure, footer)
@@ -75,7 +75,7 @@ def figure1(hierarchy: Hierarchy, preset: str = "paper", latent: int = 16, name:
 
 def _decoded_channels(plan) -> tuple[int, ...]:
     """Channels of the decoder's features at levels 1, 2, … and the coarsest."""
-    return (*plan.decoder[-2::-1], plan.bottleneck)
+    return (*plan.decoder[-2::-1], plan.encoder[-1])
 
 
 def _spiral_line(hierarchy: Hierarchy, plan, level: int) -> str:

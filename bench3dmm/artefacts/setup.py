@@ -130,7 +130,7 @@ def stored_results(runs: Iterable[Run], results_dir: str | Path = "results") -> 
     """The results of those runs that are stored.
 
     Raises:
-        DataError: naming one that is broken, or was measured on other data than its dataset's name stands for now.
+        DataError: naming one that is broken, or is of another version of its dataset or model than today's.
     """
     from bench3dmm.results import load_result, result_path
 
@@ -139,7 +139,8 @@ def stored_results(runs: Iterable[Run], results_dir: str | Path = "results") -> 
         path, state = result_path(run, results_dir), stored_state(run, results_dir)
         if state == "stale":
             raise DataError(
-                f"{path}: measured on another version of {run.dataset}; delete it, or sweep again with --force"
+                f"{path}: measured on another version of {run.dataset}, or of {run.model}, than is installed; "
+                "delete it, or sweep again with --force"
             )
         if state == "stored":
             results.append(load_result(path))

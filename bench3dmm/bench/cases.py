@@ -101,7 +101,7 @@ def build_side(side: str, case: Case, hierarchy: Hierarchy, device: torch.device
 
 def _spiralnet_widths() -> neural3dmm._Preset:
     wide, own = spiralnet.PRESETS["paper"], neural3dmm.PRESETS["paper"]
-    return replace(own, encoder=wide.encoder, bottleneck=wide.encoder[-1], decoder=wide.decoder, final=3)
+    return replace(own, encoder=wide.encoder, decoder=wide.decoder, final=3)
 
 
 def schedule_of(case: Case) -> Schedule:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,10 +12,7 @@ from bench3dmm.bench.cases import SPIRALNET_WIDTHS, Case, build_side, forward_pa
 from bench3dmm.bench.timing import Timing, interleaved
 from bench3dmm.bench.worker import in_process
 from bench3dmm.experiments import PEERS
-from bench3dmm.models import closed_form, preset_names
-
-if TYPE_CHECKING:
-    from bench3dmm.mesh.coarsen import Hierarchy
+from bench3dmm.models import closed_form, fitted_numbers, preset_names
 
 MESHES = ("mh-seq", "mh-scan")
 LATENT = 16  # at which the models are compared closely
@@ -58,7 +55,7 @@ def peers(mesh: str, rounds: int, device: torch.device, fit_meshes: int, latent:
             **asdict(case),
             "vertices": hierarchy.sizes[0],
             "rounds": rounds,
-            "parameters": _parameters(case, hierarchy),
+            "parameters": fitted_numbers(build_side("engine", case, hierarchy, torch.device("cpu"))),
             **measured[name],
         }
         for name, case in cases.items()
@@ -80,13 +77,6 @@ def _in_own_process(case: Case, device: str, fit_meshes: int) -> dict[str, Any]:
         fitted = in_process("closed_form", device=device, meshes=fit_meshes, **asdict(case))
         return {**fitted, "fit_meshes": fit_meshes}
     return {"peak_mb": in_process("step", side="engine", device=device, **asdict(case))["peak_mb"]}
-
-
-def _parameters(case: Case, hierarchy: Hierarchy) -> int:
-    """Numbers that are fitted: trained parameters, or what a closed form computes; without the mean mesh."""
-    model = build_side("engine", case, hierarchy, torch.device("cpu"))
-    fitted = model.buffers() if closed_form(case.model) else model.parameters()
-    return sum(tensor.numel() for tensor in fitted)
 
 
 def _spread(seconds: np.ndarray) -> dict[str, float]:

@@ -53,7 +53,7 @@ class PublishedNeural3DMM(nn.Module):
         super().__init__()
         layers = PRESETS[preset]
         depth = len(layers.encoder)
-        self.sizes, self.bottleneck = hierarchy.sizes, layers.bottleneck
+        self.sizes, self.channels = hierarchy.sizes, layers.encoder[-1]
         spirals = [hierarchy.spirals(i, layers.hops[i], layers.dilation[i]) for i in range(depth)]
         for level in range(depth):
             self.register_buffer(f"down_{level}", self._dense_down(hierarchy, level), persistent=False)
@@ -64,8 +64,8 @@ class PublishedNeural3DMM(nn.Module):
             _SpiralConv(channels[level], channels[level + 1], spirals[level]) for level in range(depth)
         )
         self.encoder_fc = nn.Linear((self.sizes[-1] + 1) * channels[-1], latent)
-        self.decoder_fc = nn.Linear(latent, (self.sizes[-1] + 1) * layers.bottleneck)
-        channels = (layers.bottleneck, *layers.decoder)
+        self.decoder_fc = nn.Linear(latent, (self.sizes[-1] + 1) * layers.encoder[-1])
+        channels = (layers.encoder[-1], *layers.decoder)
         self.decoder_convs = nn.ModuleList()
         for i, level in enumerate(reversed(range(depth))):
             elu = level > 0 or layers.final is not None
@@ -100,7 +100,7 @@ class PublishedNeural3DMM(nn.Module):
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         """Codes (B, d) -> normalised meshes (B, V, 3)."""
-        x = self.decoder_fc(z).view(len(z), -1, self.bottleneck)
+        x = self.decoder_fc(z).view(len(z), -1, self.channels)
         for i, conv in enumerate(self.decoder_convs):
             level = len(self.sizes) - 2 - i
             if level >= 0:

@@ -121,6 +121,12 @@ def build_model(name: str, hierarchy: Hierarchy, latent: int, *, preset: str = "
     return _entry(name).build(hierarchy, latent, preset=preset)
 
 
+def fitted_numbers(model: nn.Module) -> int:
+    """How many numbers of a model are fitted to meshes: its parameters, or what its closed form computes."""
+    fitted = model.buffers() if hasattr(model, "fit_closed_form") else model.parameters()
+    return sum(tensor.numel() for tensor in fitted)
+
+
 def check_model(name: str, preset: str) -> None:
     """Raises UnknownNameError for a model, or a preset of that model, that does not exist."""
     if preset not in preset_names(name):

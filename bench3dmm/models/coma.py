@@ -43,13 +43,13 @@ from bench3dmm.mesh.geodesic import edge_graph
 from bench3dmm.models import register
 from bench3dmm.models.layers import (
     NARROW,
+    ConvAutoencoder,
     GatherThenMix,
     GatherThenMixNarrow,
     Relu,
     SparseMap,
     check_depth,
     convolve,
-    vertex_major,
     weights_by_step,
 )
 
@@ -75,8 +75,8 @@ class _Preset:
 PRESETS = {"paper": _Preset((16, 16, 16, 32), (32, 16, 16, 16), 6)}
 
 
-class Coma(nn.Module):
-    """The autoencoder on one hierarchy.
+class Coma(ConvAutoencoder):
+    """The autoencoder on one hierarchy; no code is negative.
 
     Args:
         hierarchy: five levels, finest first.
@@ -87,54 +87,31 @@ class Coma(nn.Module):
         ValueError: for a hierarchy with another number of levels.
     """
 
-    batch_innermost = True  # in the memory of the meshes it is given; others are copied
     undecayed = ("encoder_convs.", "decoder_convs.")
 
     def __init__(self, hierarchy: Hierarchy, latent: int, preset: _Preset) -> None:
-        super().__init__()
-        depth = len(preset.encoder)
-        check_depth(hierarchy, depth)
-        sizes = hierarchy.sizes
+        check_depth(hierarchy, len(preset.encoder))
         laplacians = [scaled_laplacian(level.vertices, level.faces) for level in hierarchy.levels[:-1]]
-        self.n_coarsest, self.bottleneck = sizes[-1], preset.encoder[-1]
-
-        self.encoder_convs = nn.ModuleList()
-        for level, (c_in, c_out) in enumerate(pairwise((3, *preset.encoder))):
-            down = hierarchy.downsampling(level)
-            self.encoder_convs.append(ChebyshevConv(c_in, c_out, laplacians[level], preset.terms, down=down))
-        self.encoder_fc = nn.Linear(self.n_coarsest * self.bottleneck, latent)
-        self.decoder_fc = nn.Linear(latent, self.n_coarsest * self.bottleneck)
-
-        self.decoder_convs = nn.ModuleList()
-        channels = pairwise((self.bottleneck, *preset.decoder))
-        for level, (c_in, c_out) in zip(reversed(range(depth)), channels, strict=True):
-            up = hierarchy.upsampling(level)
-            self.decoder_convs.append(ChebyshevConv(c_in, c_out, laplacians[level], preset.terms, up=up))
-        self.decoder_convs.append(ChebyshevConv(preset.decoder[-1], 3, laplacians[0], preset.terms, last=True))
-
+        encoder = _encoder(hierarchy, laplacians, preset)
+        decoder = _decoder(hierarchy, laplacians, preset)
+        super().__init__(encoder, decoder, latent, hierarchy.sizes[-1], preset.encoder[-1], F.relu)
         for parameter in self.parameters():
             if parameter.dim() == 1:
                 nn.init.constant_(parameter, 0.1)
             else:
                 nn.init.trunc_normal_(parameter, std=0.1, a=-0.2, b=0.2)
 
-    def encode(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalised meshes (B, V, 3) -> codes (B, d), none of them negative."""
-        x = vertex_major(x)
-        for conv in self.encoder_convs:
-            x = conv(x)
-        return F.relu(self.encoder_fc(x.transpose(0, 1).reshape(x.shape[1], -1)))
 
-    def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """Codes (B, d) -> normalised meshes (B, V, 3)."""
-        x = F.relu(self.decoder_fc(z))
-        x = x.view(len(z), self.n_coarsest, self.bottleneck).transpose(0, 1).contiguous()
-        for conv in self.decoder_convs:
-            x = conv(x)
-        return x.transpose(0, 1)
+def _encoder(hierarchy: Hierarchy, laplacians: list[sp.csr_matrix], preset: _Preset) -> Iterator[ChebyshevConv]:
+    for level, (c_in, c_out) in enumerate(pairwise((3, *preset.encoder))):
+        yield ChebyshevConv(c_in, c_out, laplacians[level], preset.terms, down=hierarchy.downsampling(level))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.decode(self.encode(x))
+
+def _decoder(hierarchy: Hierarchy, laplacians: list[sp.csr_matrix], preset: _Preset) -> Iterator[ChebyshevConv]:
+    channels = pairwise((preset.encoder[-1], *preset.decoder))
+    for level, (c_in, c_out) in zip(reversed(range(len(laplacians))), channels, strict=True):
+        yield ChebyshevConv(c_in, c_out, laplacians[level], preset.terms, up=hierarchy.upsampling(level))
+    yield ChebyshevConv(preset.decoder[-1], 3, laplacians[0], preset.terms, last=True)
 
 
 def scaled_laplacian(vertices: np.ndarray, faces: np.ndarray) -> sp.csr_matrix:

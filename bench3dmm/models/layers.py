@@ -16,7 +16,7 @@ shape: a row for a vertex and channel, with the batch innermost, keeps all L ste
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -348,6 +348,61 @@ class SpiralConv(nn.Module):
         if self.single_order and x.shape[1] == 1 and not torch.is_grad_enabled():
             order, gather = self.single_order, self.single_gather
         return convolve(x, weight, bias, order, gather, Elu if self.elu else None)
+
+
+class ConvAutoencoder(nn.Module):
+    """Convolutions down a hierarchy, a fully connected layer to the code, another one back, and convolutions up.
+
+    Args:
+        encoder, decoder: the convolutions in their order. Each is made when it is asked for, so that initial weights
+            are drawn in the order encoder, fully connected layers, decoder.
+        latent: size d of the code.
+        n_coarsest, channels: of the maps that the fully connected layers read and write.
+        activation: after both fully connected layers.
+    """
+
+    batch_innermost = True  # in the memory of the meshes it is given; others are copied
+
+    def __init__(
+        self,
+        encoder: Iterable[nn.Module],
+        decoder: Iterable[nn.Module],
+        latent: int,
+        n_coarsest: int,
+        channels: int,
+        activation: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    ) -> None:
+        super().__init__()
+        self.n_coarsest, self.channels, self.activation = n_coarsest, channels, activation
+        self.encoder_convs = nn.ModuleList(encoder)
+        self.encoder_fc = nn.Linear(n_coarsest * channels, latent)
+        self.decoder_fc = nn.Linear(latent, n_coarsest * channels)
+        self.decoder_convs = nn.ModuleList(decoder)
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalised meshes (B, V, 3) -> codes (B, d)."""
+        x = vertex_major(x)
+        for conv in self.encoder_convs:
+            x = conv(x)
+        z = self.to_code(x.transpose(0, 1).reshape(x.shape[1], -1))
+        return self.activation(z) if self.activation else z
+
+    def to_code(self, x: torch.Tensor) -> torch.Tensor:
+        """The coarsest map (B, vertices * channels) -> (B, d), before the activation."""
+        return self.encoder_fc(x)
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        """Codes (B, d) -> normalised meshes (B, V, 3)."""
+        x = self.decoder_fc(z)
+        if self.activation:
+            x = self.activation(x)
+        x = x.view(len(z), self.n_coarsest, self.channels).transpose(0, 1).contiguous()
+        for conv in self.decoder_convs:
+            x = conv(x)
+        return x.transpose(0, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.decode(self.encode(x))
 
 
 def check_depth(hierarchy: Hierarchy, depth: int) -> None:

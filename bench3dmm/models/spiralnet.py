@@ -22,17 +22,18 @@ Neural3DMM, which all start in the direction of one reference point.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+import scipy.sparse as sp
 from torch import nn
 
 from bench3dmm.mesh.spirals import PADDING, vertex_fans
 from bench3dmm.models import register
-from bench3dmm.models.layers import SpiralConv, check_depth, spiral_matrices, vertex_major
+from bench3dmm.models.layers import ConvAutoencoder, SpiralConv, check_depth, spiral_matrices
 
 if TYPE_CHECKING:
     from bench3dmm.mesh.coarsen import Hierarchy
@@ -56,7 +57,7 @@ class _Preset:
 PRESETS = {"paper": _Preset((32, 32, 32, 64), (64, 32, 32, 32), 9)}
 
 
-class SpiralNet(nn.Module):
+class SpiralNet(ConvAutoencoder):
     """The autoencoder on one hierarchy.
 
     Args:
@@ -68,53 +69,30 @@ class SpiralNet(nn.Module):
         ValueError: for a hierarchy with another number of levels.
     """
 
-    batch_innermost = True  # in the memory of the meshes it is given; others are copied
-
     def __init__(self, hierarchy: Hierarchy, latent: int, preset: _Preset) -> None:
-        super().__init__()
-        depth = len(preset.encoder)
-        check_depth(hierarchy, depth)
-        sizes = hierarchy.sizes
+        check_depth(hierarchy, len(preset.encoder))
         levels = hierarchy.levels[:-1]
         steps = [spiral_matrices(ring_spirals(at.vertices, at.faces, preset.length)) for at in levels]
-        self.n_coarsest, self.bottleneck = sizes[-1], preset.encoder[-1]
-
-        self.encoder_convs = nn.ModuleList()
-        for level, (c_in, c_out) in enumerate(pairwise((3, *preset.encoder))):
-            matrices = [matrix[hierarchy.kept[level]] for matrix in steps[level]]
-            self.encoder_convs.append(SpiralConv(c_in, c_out, matrices))
-        self.encoder_fc = nn.Linear(self.n_coarsest * self.bottleneck, latent)
-        self.decoder_fc = nn.Linear(latent, self.n_coarsest * self.bottleneck)
-
-        self.decoder_convs = nn.ModuleList()
-        channels = pairwise((self.bottleneck, *preset.decoder))
-        for level, (c_in, c_out) in zip(reversed(range(depth)), channels, strict=True):
-            up = hierarchy.upsampling(level)
-            self.decoder_convs.append(SpiralConv(c_in, c_out, [matrix @ up for matrix in steps[level]]))
-        self.decoder_convs.append(SpiralConv(preset.decoder[-1], 3, steps[0], elu=False))
-
+        encoder, decoder = _encoder(hierarchy, steps, preset), _decoder(hierarchy, steps, preset)
+        super().__init__(encoder, decoder, latent, hierarchy.sizes[-1], preset.encoder[-1])
         for parameter in self.parameters():
             if parameter.dim() == 1:
                 nn.init.zeros_(parameter)
             else:
                 nn.init.xavier_uniform_(parameter)
 
-    def encode(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalised meshes (B, V, 3) -> codes (B, d)."""
-        x = vertex_major(x)
-        for conv in self.encoder_convs:
-            x = conv(x)
-        return self.encoder_fc(x.transpose(0, 1).reshape(x.shape[1], -1))
 
-    def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """Codes (B, d) -> normalised meshes (B, V, 3)."""
-        x = self.decoder_fc(z).view(len(z), self.n_coarsest, self.bottleneck).transpose(0, 1).contiguous()
-        for conv in self.decoder_convs:
-            x = conv(x)
-        return x.transpose(0, 1)
+def _encoder(hierarchy: Hierarchy, steps: list[list[sp.csr_matrix]], preset: _Preset) -> Iterator[SpiralConv]:
+    for level, (c_in, c_out) in enumerate(pairwise((3, *preset.encoder))):
+        yield SpiralConv(c_in, c_out, [matrix[hierarchy.kept[level]] for matrix in steps[level]])
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.decode(self.encode(x))
+
+def _decoder(hierarchy: Hierarchy, steps: list[list[sp.csr_matrix]], preset: _Preset) -> Iterator[SpiralConv]:
+    channels = pairwise((preset.encoder[-1], *preset.decoder))
+    for level, (c_in, c_out) in zip(reversed(range(len(steps))), channels, strict=True):
+        up = hierarchy.upsampling(level)
+        yield SpiralConv(c_in, c_out, [matrix @ up for matrix in steps[level]])
+    yield SpiralConv(preset.decoder[-1], 3, steps[0], elu=False)
 
 
 def ring_spirals(vertices: np.ndarray, faces: np.ndarray, length: int) -> np.ndarray:
