@@ -30,11 +30,11 @@ from bench3dmm.errors import DataError, UnknownNameError
 from bench3dmm.evaluate import BATCH
 from bench3dmm.mesh.template import Template
 from bench3dmm.models import check_model
+from bench3dmm.objective import arrange
 from bench3dmm.parallel import Workers, keep_freed_memory
 from bench3dmm.results import Result, load_result, result_path
 from bench3dmm.run import Run, run_command
-from bench3dmm.step import arrange
-from bench3dmm.storage import canonical_json, write_json
+from bench3dmm.storage import canonical_json, hash_file, write_json
 from bench3dmm.train import Normaliser
 from bench3dmm.verify import stored_run
 from bench3dmm.weights import Weights, read_weights, write_weights
@@ -206,7 +206,7 @@ def export(
         "version": VERSION,
         "run_id": run_id,
         "run": run.as_dict(),
-        "tensors": {"file": tensors.name, "bytes": tensors.stat().st_size, "sha256": _file_sha256(tensors)},
+        "tensors": {"file": tensors.name, "bytes": tensors.stat().st_size, "sha256": hash_file(tensors)},
         "model": {
             "name": run.model,
             "preset": run.preset,
@@ -307,7 +307,7 @@ def load(path: str | Path, device: str = "cpu") -> TrainedModel:
     """
     description, tensors = _pair(Path(path))
     document = _read_document(description)
-    if _file_sha256(tensors) != document["tensors"]["sha256"]:
+    if hash_file(tensors) != document["tensors"]["sha256"]:
         raise DataError(f"{tensors}: not the tensors that {description.name} was written with; export the run again")
     weights = read_weights(tensors)
     run = weights.run
@@ -368,8 +368,3 @@ def _read_document(path: Path) -> dict[str, Any]:
 def _document_sha256(document: dict[str, Any]) -> str:
     """Of its content, however it is laid out."""
     return hashlib.sha256(canonical_json(document).encode()).hexdigest()
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench3dmm.errors import Bench3dmmError, DataError, PluginError, UnknownNameError
-from bench3dmm.run import PROFILES, QUICKSTART, Run, published_run
+from bench3dmm.run import PROFILES, QUICKSTART, TASKS, Run, published_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,7 +136,7 @@ def run(
     model: Annotated[
         str, typer.Option(help="See: bench3dmm list models; or your own as MODULE:FUNCTION.")
     ] = "neural3dmm",
-    preset: Annotated[str, typer.Option(help="Architecture: paper (the text) or release (the code).")] = "paper",
+    preset: Annotated[str, typer.Option(help="Architecture; see: bench3dmm list presets.")] = "paper",
     latent: Annotated[int, typer.Option(help="Size d of the latent code.")] = 16,
     loss: Annotated[str, typer.Option(help="l1, or weighted-l1: vertices near landmarks count more.")] = "l1",
     profile: Annotated[
@@ -149,13 +149,21 @@ def run(
     ] = 0.0,
     validation: Annotated[int, typer.Option(help="Last training meshes left out, as the released code does.")] = 0,
     epochs: Annotated[int, typer.Option(help="Instead of the profile's; 0 keeps those.")] = 0,
-    optimizer: Annotated[str | None, typer.Option(help="adam, or sgd with momentum.", show_default=_OWN)] = None,
+    task: Annotated[str, typer.Option(help="What it is trained for; see: bench3dmm list tasks.")] = "reconstruction",
+    optimizer: Annotated[str | None, typer.Option(help="adam, adamw, or sgd with momentum.", show_default=_OWN)] = None,
     batch_size: Annotated[int | None, typer.Option(help="Meshes a step.", show_default=_OWN)] = None,
     learning_rate: Annotated[float | None, typer.Option(help="In the first epoch.", show_default=_OWN)] = None,
     learning_rate_decay: Annotated[
         float | None, typer.Option(help="Factor after each epoch.", show_default=_OWN)
     ] = None,
     weight_decay: Annotated[float | None, typer.Option(help="L2, of the optimiser.", show_default=_OWN)] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="Of the learning rate: exponential or cosine.", show_default=_OWN)
+    ] = None,
+    final_learning_rate: Annotated[float | None, typer.Option(help="Where the cosine ends.", show_default=_OWN)] = None,
+    warm_up: Annotated[
+        float | None, typer.Option(help="Share of the epochs in which the rate grows from 0.", show_default=_OWN)
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:INDEX.")] = "auto",
     results_dir: Annotated[Path, typer.Option(help="Where results are written.")] = Path("results"),
     force: Annotated[bool, typer.Option("--force", help="Train again even if the result is stored.")] = False,
@@ -167,6 +175,9 @@ def run(
         "learning_rate": learning_rate,
         "learning_rate_decay": learning_rate_decay,
         "weight_decay": weight_decay,
+        "schedule": schedule,
+        "final_learning_rate": final_learning_rate,
+        "warm_up": warm_up,
     }
     try:
         settings = published_run(
@@ -182,6 +193,7 @@ def run(
             validation=validation,
             profile=profile,
             epochs=epochs,
+            task=task,
             **{name: value for name, value in training.items() if value is not None},
         )
     except UnknownNameError:
@@ -204,7 +216,7 @@ def run(
 @app.command("list")
 def list_names(
     what: Annotated[
-        str | None, typer.Argument(help="datasets, splits, models, presets, losses, profiles or results.")
+        str | None, typer.Argument(help="datasets, splits, models, presets, losses, profiles, tasks or results.")
     ] = None,
     results_dir: Annotated[Path, typer.Option(help="For: list results.")] = Path("results"),
 ) -> None:
@@ -216,6 +228,7 @@ def list_names(
         "presets": _presets,
         "losses": _losses,
         "profiles": _profiles,
+        "tasks": _tasks,
     }
     if what == "results":
         _list_results(results_dir)
@@ -766,6 +779,10 @@ def _profiles() -> list[tuple[str, str]]:
         (name, f"{p.epochs} epochs, {size(p.max_train)} training and {size(p.max_test)} test meshes")
         for name, p in PROFILES.items()
     ]
+
+
+def _tasks() -> list[tuple[str, str]]:
+    return list(TASKS.items())
 
 
 def _list_results(results_dir: Path) -> None:

@@ -11,7 +11,7 @@ import functools
 import itertools
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,9 @@ from bench3dmm.losses import mean_absolute
 from bench3dmm.mesh.coarsen import Hierarchy, build_hierarchy
 from bench3dmm.models import build_model, closed_form, preset_names, published_training
 from bench3dmm.models import check_model as check_model_name
+from bench3dmm.objective import arrange
 from bench3dmm.run import Run
-from bench3dmm.step import arrange, gradients
+from bench3dmm.step import gradients
 from bench3dmm.train import Normaliser, Schedule, fit, load_normalised
 from bench3dmm.weights import load_model, save_weights
 
@@ -378,7 +379,7 @@ def _schedule(s: _Subject, count: int, epochs: int) -> Schedule:
 
 
 def _schedule_of(run: Run, count: int, epochs: int) -> Schedule:
-    return Schedule(epochs, count, run.learning_rate, run.learning_rate_decay, run.weight_decay, run.optimizer)
+    return Schedule.of(replace(run, epochs=epochs, batch_size=count))
 
 
 def _saves(s: _Subject) -> str:

@@ -13,9 +13,9 @@ from bench3dmm.device import full_precision
 from bench3dmm.errors import TrainingError
 from bench3dmm.mesh.geodesic import near_landmarks
 from bench3dmm.mesh.normals import Normals, angles_between
+from bench3dmm.objective import arrange
 from bench3dmm.parallel import Workers, keep_freed_memory
 from bench3dmm.regions import REGIONS, face_regions
-from bench3dmm.step import arrange
 from bench3dmm.train import Normaliser
 
 if TYPE_CHECKING:

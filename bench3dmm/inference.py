@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from bench3dmm.step import arrange
+from bench3dmm.objective import arrange
 
 
 def for_one_mesh(model: nn.Module, n_vertices: int) -> Callable[[torch.Tensor], torch.Tensor]:

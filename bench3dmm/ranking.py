@@ -241,9 +241,9 @@ def stored_competitors(results_dir: str | Path, profile: str, **wanted: Sequence
 
 
 def on_protocol(run: Run) -> bool:
-    """Whether a run is one of a model on the protocol that all share: its profile's epochs, plain L1, the paper's
-    split with all of its training meshes."""
-    shared = {"epochs": 0, "loss": "l1", "validation": 0, "test_share": 0.0, "split_seed": 0}
+    """Whether a run is one of a model on the protocol that all share: reconstruction, its profile's epochs, plain L1,
+    the paper's split with all of its training meshes."""
+    shared = {"task": "reconstruction", "epochs": 0, "loss": "l1", "validation": 0, "test_share": 0.0, "split_seed": 0}
     return all(getattr(run, name) == value for name, value in shared.items())
 
 

@@ -59,14 +59,37 @@ def _regions(key: _Key) -> np.ndarray | None:
     template = key.template
     if _has_our_landmarks(template):
         return regions_from_landmarks(template.vertices, template.vertices[template.landmarks])
-    laid = {name: lay_over(template.vertices, _model(name)) for name in MODELS}
-    nearest_model, (points, distance) = min(laid.items(), key=lambda one: one[1][1])
-    if distance > SAME_SHAPE:
+    found = _laid(template.vertices)
+    if found is None:
         return None
-    model = _model(nearest_model)
+    model, points = found
     labels = regions_from_landmarks(model.vertices, model.vertices[model.landmarks])
     _, nearest = cKDTree(model.vertices).query(points)
     return labels[nearest]
+
+
+def transferred_landmarks(vertices: np.ndarray) -> np.ndarray | None:
+    """(66,) ids of the vertices nearest to an embedded template's landmarks; None where this is no face.
+
+    Args:
+        vertices: (V, 3), in the usual position.
+    """
+    for name in MODELS:
+        model = _model(name)
+        if np.array_equal(vertices, model.vertices):
+            return model.landmarks
+    found = _laid(vertices)
+    if found is None:
+        return None
+    model, points = found
+    return cKDTree(points).query(model.vertices[model.landmarks])[1]
+
+
+def _laid(vertices: np.ndarray) -> tuple[Template, np.ndarray] | None:
+    """The embedded template that vertices (V, 3) fit best, and where they then are; None for no face."""
+    laid = {name: lay_over(vertices, _model(name)) for name in MODELS}
+    nearest, (points, distance) = min(laid.items(), key=lambda one: one[1][1])
+    return (_model(nearest), points) if distance <= SAME_SHAPE else None
 
 
 def regions_from_landmarks(vertices: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
@@ -79,8 +102,8 @@ def regions_from_landmarks(vertices: np.ndarray, landmarks: np.ndarray) -> np.nd
         "mouth": landmarks[LIPS],
         "cheeks": vertices[on_surface],
     }
-    eyes_apart = _eyes_apart(landmarks)
-    reached = np.stack([cKDTree(anchors[name]).query(vertices)[0] / (REACH[name] * eyes_apart) for name in REACH])
+    scale = eyes_apart(landmarks)
+    reached = np.stack([cKDTree(anchors[name]).query(vertices)[0] / (REACH[name] * scale) for name in REACH])
     return np.where(reached.min(axis=0) <= 1, reached.argmin(axis=0), REST).astype(np.int8)
 
 
@@ -106,7 +129,7 @@ def lay_over(vertices: np.ndarray, model: Template) -> tuple[np.ndarray, float]:
             target = np.concatenate([fixed[there[1]], fixed])[kept]
             scale, rotation, shift = similarity(source, target)
             thin, moved = (scale * points @ rotation.T + shift for points in (thin, moved))
-        left = float(distance[kept].mean()) / _eyes_apart(model.vertices[model.landmarks])
+        left = float(distance[kept].mean()) / eyes_apart(model.vertices[model.landmarks])
         if best is None or left < best[1]:
             best = moved, left
     return best
@@ -135,7 +158,7 @@ def _has_our_landmarks(template: Template) -> bool:
     points, aim = template.vertices[template.landmarks], model.vertices[model.landmarks]
     scale, rotation, shift = similarity(points, aim)
     left = np.linalg.norm(scale * points @ rotation.T + shift - aim, axis=1)
-    return float(np.sqrt((left**2).mean())) <= SAME_LANDMARKS * _eyes_apart(aim)
+    return float(np.sqrt((left**2).mean())) <= SAME_LANDMARKS * eyes_apart(aim)
 
 
 @functools.cache
@@ -145,7 +168,7 @@ def _model(name: str) -> Template:
     return Registration.of(recipe(name)).template
 
 
-def _eyes_apart(landmarks: np.ndarray) -> float:
+def eyes_apart(landmarks: np.ndarray) -> float:
     return float(np.linalg.norm(landmarks[RIGHT_EYE].mean(axis=0) - landmarks[LEFT_EYE].mean(axis=0)))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Iterable
@@ -14,7 +13,7 @@ import numpy as np
 
 from bench3dmm.errors import Bench3dmmError, DataError
 from bench3dmm.run import ADDED, Run
-from bench3dmm.storage import read_npz, write_json, write_npz
+from bench3dmm.storage import hash_file, read_npz, write_json, write_npz
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,7 +79,7 @@ def save_result(result: Result, results_dir: str | Path) -> Path:
     arrays = path.with_suffix(".npz")
     path.unlink(missing_ok=True)  # so that no JSON ever stands beside arrays that are not its own
     write_npz(arrays, result.arrays)
-    result.provenance["arrays_sha256"] = _file_hash(arrays)
+    result.provenance["arrays_sha256"] = hash_file(arrays)
     document = {
         "run_id": result.run.run_id,
         "run": result.run.as_dict(),
@@ -102,7 +101,7 @@ def load_result(path: str | Path) -> Result:
     arrays_path = path.with_suffix(".npz")
     if not arrays_path.exists():
         raise DataError(f"{arrays_path}: missing beside {path.name}; run it again with --force")
-    if _file_hash(arrays_path) != document["provenance"]["arrays_sha256"]:
+    if hash_file(arrays_path) != document["provenance"]["arrays_sha256"]:
         raise DataError(f"{arrays_path}: not the arrays that {path.name} was written with; run it again with --force")
     arrays = read_npz(arrays_path)
     if missing := [name for name in ARRAYS if name not in arrays]:
@@ -164,7 +163,3 @@ def _frame(documents: Iterable[dict[str, Any]]) -> pd.DataFrame:
         for document in documents
     ]
     return pd.DataFrame(rows, columns=["run_id", *Run.field_names(), *METRICS, *NEAR, *MEASURES, *COSTS])
-
-
-def _file_hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

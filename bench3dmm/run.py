@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from bench3dmm.data.dataset import Dataset
+    from bench3dmm.objective import Loss, Objective
     from bench3dmm.results import Result
     from bench3dmm.train import Normaliser
 
@@ -52,8 +53,21 @@ PROFILES = {
 }
 
 
-ADDED = {"optimizer": "adam"}
+ADDED = {
+    "optimizer": "adam",
+    "schedule": "exponential",
+    "final_learning_rate": 0.0,
+    "warm_up": 0.0,
+    "task": "reconstruction",
+}
 """Fields that runs did not have at first, and the value that all of them had without saying so."""
+
+
+TASKS = {
+    "reconstruction": "meshes from their codes",
+    "manipulation": "control vertices displace regions; training goes on from the reconstruction's weights",
+    "manipulation-from-scratch": "the same, from new weights",
+}
 
 
 @dataclass(frozen=True)
@@ -74,7 +88,11 @@ class Run:
         profile: see `PROFILES`.
         epochs: 0 stands for the profile's.
         batch_size, learning_rate, learning_rate_decay, weight_decay: of the optimiser; the decay is per epoch.
-        optimizer: ``adam``, or ``sgd`` with momentum; see `bench3dmm.step`.
+        optimizer: ``adam``, ``adamw``, or ``sgd`` with momentum; see `bench3dmm.step`.
+        schedule: of the learning rate, ``exponential`` or ``cosine``; see `bench3dmm.train.Schedule`.
+        final_learning_rate: where the cosine ends.
+        warm_up: share of the epochs in which the learning rate first grows from 0.
+        task: what is trained for; see `TASKS`.
 
     Raises:
         Bench3dmmError: for a value that is not of its type or out of range. Names of datasets, splits, models
@@ -98,6 +116,10 @@ class Run:
     learning_rate_decay: float = 0.99
     weight_decay: float = 5e-5
     optimizer: str = "adam"
+    schedule: str = "exponential"
+    final_learning_rate: float = 0.0
+    warm_up: float = 0.0
+    task: str = "reconstruction"
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -118,8 +140,17 @@ class Run:
                 "learning_rate must be above 0, weight_decay 0 or more and learning_rate_decay in (0, 1]; got "
                 f"{self.learning_rate}, {self.weight_decay}, {self.learning_rate_decay}"
             )
+        if not 0 <= self.warm_up < 1:
+            raise Bench3dmmError(f"warm_up is a share of the epochs, in [0, 1); got {self.warm_up}")
+        if not 0 <= self.final_learning_rate <= self.learning_rate:
+            raise Bench3dmmError(
+                f"final_learning_rate must be from 0 to learning_rate, {self.learning_rate}; "
+                f"got {self.final_learning_rate}"
+            )
         if not 0 <= self.test_share < 1:
             raise Bench3dmmError(f"test_share must be in [0, 1), got {self.test_share}")
+        if self.task not in TASKS:
+            raise UnknownNameError("task", self.task, TASKS)
         if self.profile not in PROFILES:
             raise UnknownNameError("profile", self.profile, PROFILES)
 
@@ -181,15 +212,26 @@ def published_run(**fields: Any) -> Run:
     """
     from bench3dmm.models import published_training
 
-    model = fields.get("model", Run.model)
-    preset = fields.get("preset", Run.preset)
-    return Run(**{**published_training(model, preset), **fields})
+    model, preset, task = (fields.get(name, getattr(Run, name)) for name in ("model", "preset", "task"))
+    return Run(**{**published_training(model, preset, task), **fields})
+
+
+def base_run(run: Run) -> Run | None:
+    """The run whose weights a run begins with: of a manipulation, the reconstruction with its published training."""
+    from bench3dmm.models import closed_form
+
+    if run.task != "manipulation" or closed_form(run.model):
+        return None
+    trained = ("optimizer", "schedule", "final_learning_rate", "warm_up", "task")
+    rates = ("batch_size", "learning_rate", "learning_rate_decay", "weight_decay")
+    kept = {name: value for name, value in run.as_dict().items() if name not in (*trained, *rates)}
+    return published_run(**kept)
 
 
 def run_command(run: Run) -> str:
     """What trains that run: ``bench3dmm run`` with the fields that differ from their defaults or the model's own."""
     values, plain = run.as_dict(), Run(run.dataset).as_dict()
-    published = published_run(dataset=run.dataset, model=run.model, preset=run.preset).as_dict()
+    published = published_run(dataset=run.dataset, model=run.model, preset=run.preset, task=run.task).as_dict()
     given = [name for name in values if name == "dataset" or not values[name] == plain[name] == published[name]]
     options = (f"--{name.replace('_', '-')} {shlex.quote(str(values[name]))}" for name in given)
     return " ".join(["bench3dmm run", *options])
@@ -200,16 +242,18 @@ QUICKSTART = Run("mh-scan", latent=16, profile="quick")
 
 
 def check_names(run: Run) -> None:
-    """Raises UnknownNameError for a split, model, preset, loss or optimiser that does not exist."""
+    """Raises UnknownNameError for a split, model, preset, task, loss, optimiser or schedule that does not exist."""
     from bench3dmm.data.splits import check_split
     from bench3dmm.losses import check_loss
     from bench3dmm.models import check_model
     from bench3dmm.step import check_optimizer
+    from bench3dmm.train import check_schedule
 
     check_split(run.split)
-    check_model(run.model, run.preset)
+    check_model(run.model, run.preset, run.task)
     check_loss(run.loss)
     check_optimizer(run.optimizer)
+    check_schedule(run.schedule)
 
 
 def execute(
@@ -301,6 +345,8 @@ def _train_and_evaluate(
         model = build_model(run.model, hierarchy, run.latent, preset=run.preset)
     normaliser = train.Normaliser.fit(dataset.vertices, train_rows, scale=getattr(model, "scale_coordinates", True))
     foreign = origins(run)
+    base = base_run(run)
+    begun = _begin_with(base, model, dataset, path, device, progress) if base else {}
     parameters = fitted_numbers(model)
     if progress:
         print(_headline(run, len(train_rows), len(test_rows), parameters, device), file=sys.stderr)
@@ -309,19 +355,12 @@ def _train_and_evaluate(
     losses, training_seconds = train.fit(
         model,
         train.load_normalised(dataset.vertices, train_rows, normaliser, device),
-        make_loss(run.loss, dataset.template, device),
-        train.Schedule(
-            run.n_epochs,
-            run.batch_size,
-            run.learning_rate,
-            run.learning_rate_decay,
-            run.weight_decay,
-            run.optimizer,
-        ),
+        _objective(run, make_loss(run.loss, dataset.template, device)),
+        train.Schedule.of(run),
         run.seed,
         checkpoint=checkpoint,
         fingerprint=canonical_json(
-            {**hashes, **foreign, **run.as_dict(), "device": device.type, **provenance.versions()}
+            {**hashes, **foreign, **begun, **run.as_dict(), "device": device.type, **provenance.versions()}
         ),
         label=run.run_id,
         progress=progress,
@@ -330,6 +369,7 @@ def _train_and_evaluate(
     record = {
         **hashes,
         **foreign,
+        **begun,
         "seeds": {"seed": run.seed, "split_seed": run.split_seed},
         "epochs": len(losses),
         "train_meshes": len(train_rows),
@@ -345,6 +385,31 @@ def _train_and_evaluate(
     if progress:
         print(f"{run.run_id}: mean error {metrics['mean_mm']:.3f} mm, in {path}", file=sys.stderr)
     return result
+
+
+def _begin_with(
+    base: Run, model: nn.Module, dataset: Dataset, path: Path, device: torch.device, progress: bool
+) -> dict[str, Any]:
+    """Give a model the weights of its base run, which is executed if it is not stored; what it was, for the record."""
+    from bench3dmm.results import result_path
+    from bench3dmm.storage import hash_file
+    from bench3dmm.weights import load_model
+
+    results_dir = path.parent.parent
+    execute(base, results_dir, str(device), progress=progress, dataset=dataset)
+    weights = result_path(base, results_dir).with_suffix(".safetensors")
+    if not weights.exists():
+        command = f"{run_command(base)} --force"
+        raise DataError(f"{weights}: missing; a manipulation begins with these weights, and `{command}` trains them")
+    trained, _ = load_model(weights, dataset=dataset)
+    model.load_state_dict(trained.state_dict())
+    return {"base": {"run_id": base.run_id, "weights_sha256": hash_file(weights)}}
+
+
+def _objective(run: Run, loss: Loss) -> Objective:
+    from bench3dmm.objective import Manipulation, Reconstruction
+
+    return Reconstruction(loss) if run.task == Run.task else Manipulation(loss, run.n_epochs)
 
 
 def measure_again(
@@ -425,7 +490,15 @@ def _measure(
         "specificity_mm": float(shapes.specificity.mean()),
         "specificity_sd_mm": float(shapes.specificity.std(ddof=1)),
     }
-    return metrics, {**arrays, "specificity": shapes.specificity}
+    arrays["specificity"] = shapes.specificity
+    if run.task != Run.task:
+        from bench3dmm.manipulation import measure_manipulation
+
+        edits, edit_arrays = measure_manipulation(
+            model, dataset.vertices, dataset.samples, test_rows, dataset.template, normaliser, device
+        )
+        metrics, arrays = {**metrics, **edits}, {**arrays, **edit_arrays}
+    return metrics, arrays
 
 
 def _kept_reconstructions(run: Run) -> int:

@@ -24,7 +24,7 @@ from scipy.spatial import cKDTree
 from bench3dmm.device import full_precision
 from bench3dmm.errors import TrainingError
 from bench3dmm.latent import LatentGaussian
-from bench3dmm.step import arrange
+from bench3dmm.objective import arrange
 
 if TYPE_CHECKING:
     from torch import nn

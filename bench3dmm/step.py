@@ -1,7 +1,7 @@
 """One training step (forward, backward, optimiser), done the way the device likes it.
 
-Both kinds take the rows of a batch and add the batch's loss, times its meshes, to ``total``, a tensor on the device:
-nothing is read back before the epoch ends.
+Both kinds take the examples of a batch (see `bench3dmm.objective`) and add the batch's loss, times its examples, to
+``total``, a tensor on the device: nothing is read back before the epoch ends.
 """
 
 from __future__ import annotations
@@ -14,18 +14,17 @@ import torch
 from torch import nn
 
 from bench3dmm.errors import UnknownNameError
+from bench3dmm.objective import Loss, Objective, as_objective, reconstruction_loss
 from bench3dmm.parallel import Workers
 
 if TYPE_CHECKING:
     from bench3dmm.train import Schedule
 
-Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-
 SHARE = 8  # meshes; a thread with fewer spends its time on overheads
 WARM_UP = 3  # steps before a CUDA graph is captured: libraries and the optimiser's state set themselves up
 
 MOMENTUM = 0.9  # of stochastic gradient descent
-OPTIMIZERS = ("adam", "sgd")
+OPTIMIZERS = ("adam", "adamw", "sgd")
 
 
 def check_optimizer(name: str) -> None:
@@ -37,7 +36,8 @@ def check_optimizer(name: str) -> None:
 def make_optimizer(model: nn.Module, schedule: Schedule, device: torch.device) -> torch.optim.Optimizer:
     """The schedule's optimiser; on a GPU with a learning rate that lives there, so that a captured step reads it.
 
-    Weight decay is L2, added to the gradient; parameters whose names start with one of ``model.undecayed`` have none.
+    Weight decay is L2, added to the gradient, of ``adamw`` subtracted from the weights; parameters whose names start
+    with one of ``model.undecayed`` have none.
     """
     rate: float | torch.Tensor = schedule.learning_rate
     graphed = device.type == "cuda"
@@ -52,7 +52,8 @@ def make_optimizer(model: nn.Module, schedule: Schedule, device: torch.device) -
         groups.append({"params": undecayed, "weight_decay": 0.0})
     if schedule.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=rate, momentum=MOMENTUM, fused=True)
-    return torch.optim.Adam(groups, lr=rate, fused=True, capturable=graphed)
+    kind = torch.optim.AdamW if schedule.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, lr=rate, fused=True, capturable=graphed)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
@@ -63,47 +64,49 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
             group["lr"] = rate
 
 
-def take(model: nn.Module, meshes: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """The rows of (N, V, 3) as a batch (B, V, 3), in memory as the model likes it."""
-    return arrange(model, meshes.index_select(0, rows))
-
-
-def arrange(model: nn.Module, batch: torch.Tensor) -> torch.Tensor:
-    """The same (B, V, 3), with the mesh innermost in memory for a model with ``batch_innermost = True``."""
-    if not getattr(model, "batch_innermost", False):
-        return batch
-    return batch.flatten(1).t().contiguous().t().view(batch.shape)
-
-
 def gradients(
     model: nn.Module, batch: torch.Tensor, loss: Loss, weight: float = 1.0
 ) -> tuple[torch.Tensor, tuple[torch.Tensor | None, ...]]:
-    """Loss and gradients of all parameters, both times ``weight``; None for a parameter that takes no part."""
-    value = loss(model(batch), batch) * weight
+    """Loss of a batch's reconstruction and gradients of all parameters, both times ``weight``; see `gradients_of`."""
+    value = reconstruction_loss(model, batch, loss) * weight
+    return value.detach(), gradients_of(model, value)
+
+
+def gradients_of(model: nn.Module, value: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    """Of a scalar, for each parameter; None for one that takes no part."""
     parts = torch.autograd.grad(value, list(model.parameters()), allow_unused=True)
     # The fused optimiser reads memory in order, whatever the strides.
-    return value.detach(), tuple(None if part is None else part.contiguous() for part in parts)
+    return tuple(None if part is None else part.contiguous() for part in parts)
 
 
 class ThreadedStep:
     """On CPU: a batch is dealt out to threads, and their gradients are added up in a fixed order."""
 
     def __init__(
-        self, model: nn.Module, meshes: torch.Tensor, loss: Loss, optimizer: torch.optim.Optimizer, workers: Workers
+        self,
+        model: nn.Module,
+        meshes: torch.Tensor,
+        objective: Objective | Loss,
+        optimizer: torch.optim.Optimizer,
+        workers: Workers,
     ) -> None:
-        self.model, self.meshes, self.loss, self.optimizer, self.workers = model, meshes, loss, optimizer, workers
+        self.model, self.meshes, self.optimizer, self.workers = model, meshes, optimizer, workers
+        self.objective = as_objective(objective)
         self.total = torch.zeros(())
 
-    def __call__(self, rows: torch.Tensor) -> None:
-        def share_of(share: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor | None, ...]]:
-            batch = take(self.model, self.meshes, share)
-            return gradients(self.model, batch, self.loss, len(share) / len(rows))
+    def __call__(self, *examples: torch.Tensor) -> None:
+        count = len(examples[0])
 
-        values, shares = zip(*self.workers.map(share_of, rows.chunk(self.workers.count)), strict=True)
+        def share_of(share: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, tuple[torch.Tensor | None, ...]]:
+            value = self.objective.value(self.model, self.meshes, *share) * (len(share[0]) / count)
+            return value.detach(), gradients_of(self.model, value)
+
+        shares = zip(*(one.chunk(self.workers.count) for one in examples), strict=True)
+        values, shares = zip(*self.workers.map(share_of, shares), strict=True)
         for parameter, *parts in zip(self.model.parameters(), *shares, strict=True):
             parameter.grad = None if parts[0] is None else sum(parts[1:], parts[0])
         self.optimizer.step()
-        self.total += sum(values) * len(rows)
+        self.total += sum(values) * count
 
 
 class GraphedStep:
@@ -120,41 +123,45 @@ class GraphedStep:
         self,
         model: nn.Module,
         meshes: torch.Tensor,
-        loss: Loss,
+        objective: Objective | Loss,
         optimizer: torch.optim.Optimizer,
         batch_size: int,
         capture: Callable[[Callable[[], None]], Callable[[], None]] | None = None,
     ) -> None:
-        self.model, self.meshes, self.loss, self.optimizer = model, meshes, loss, optimizer
+        self.model, self.meshes, self.objective, self.optimizer = model, meshes, as_objective(objective), optimizer
         self.total = torch.zeros((), device=meshes.device)
-        self.rows = torch.zeros(batch_size, dtype=torch.int64, device=meshes.device)
+        self.batch_size = batch_size
+        self.examples: tuple[torch.Tensor, ...] = ()  # where a captured step reads them
         self.capture = capture or capture_graph
         self.replay: Callable[[], None] | None = None
         self.until_capture = WARM_UP
 
-    def __call__(self, rows: torch.Tensor) -> None:
-        if len(rows) != len(self.rows):
-            self._step(rows)
+    def __call__(self, *examples: torch.Tensor) -> None:
+        if len(examples[0]) != self.batch_size:
+            self._step(*examples)
             return
-        self.rows.copy_(rows)
+        if not self.examples:
+            self.examples = tuple(torch.empty_like(one) for one in examples)
+        for kept, one in zip(self.examples, examples, strict=True):
+            kept.copy_(one)
         if self.until_capture == 0:
             self._capture()
         self.until_capture -= 1
         if self.replay:
             self.replay()
         else:
-            self._step(self.rows)
+            self._step(*self.examples)
 
-    def _step(self, rows: torch.Tensor) -> None:
-        value, parts = gradients(self.model, take(self.model, self.meshes, rows), self.loss)
-        for parameter, part in zip(self.model.parameters(), parts, strict=True):
+    def _step(self, *examples: torch.Tensor) -> None:
+        value = self.objective.value(self.model, self.meshes, *examples)
+        for parameter, part in zip(self.model.parameters(), gradients_of(self.model, value), strict=True):
             parameter.grad = part
         self.optimizer.step()
-        self.total += value * len(rows)
+        self.total += value.detach() * len(examples[0])
 
     def _capture(self) -> None:
         try:
-            self.replay = self.capture(lambda: self._step(self.rows))
+            self.replay = self.capture(lambda: self._step(*self.examples))
         except RuntimeError as error:
             reason = str(error).partition("\n")[0]
             print(f"no CUDA graph of this model ({reason}); its kernels are launched one by one", file=sys.stderr)

@@ -39,6 +39,12 @@ def hash_arrays(*arrays: np.ndarray, salt: str = "") -> str:
     return digest.hexdigest()
 
 
+def hash_file(path: Path) -> str:
+    """sha256 of a file's content, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
     """Write a file aside in the same folder, flush it to disk, then rename it over ``path``."""
     path.parent.mkdir(parents=True, exist_ok=True)

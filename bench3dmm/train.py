@@ -1,14 +1,16 @@
-"""The one trainer: normalisation, the published schedule, and checkpoints that resume bit for bit."""
+"""The one trainer: normalisation, the published schedules, and checkpoints that resume bit for bit."""
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,24 +19,71 @@ from safetensors.torch import save
 from torch import nn
 
 from bench3dmm.device import full_precision
-from bench3dmm.errors import TrainingError
+from bench3dmm.errors import TrainingError, UnknownNameError
+from bench3dmm.objective import Loss, Objective, as_objective
 from bench3dmm.parallel import Workers, keep_freed_memory
 from bench3dmm.step import SHARE, GraphedStep, ThreadedStep, make_optimizer, set_learning_rate
 from bench3dmm.storage import write_atomically
 
+if TYPE_CHECKING:
+    from bench3dmm.run import Run
+
 CHUNK = 256  # meshes handled at a time
+
+
+SHAPES = ("exponential", "cosine")
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast (the paper, section 4.2)."""
+    """How long and how fast.
+
+    Attributes:
+        decay: of the learning rate, each epoch, if ``shape`` is ``exponential`` (the paper, section 4.2).
+        shape: ``cosine``, step by step from the learning rate to the final one (Loshchilov and Hutter, ICLR 2017).
+        warm_up: share of the training in which the learning rate first grows evenly from 0.
+    """
 
     epochs: int
     batch_size: int
     learning_rate: float
-    decay: float  # of the learning rate, each epoch
+    decay: float
     weight_decay: float
     optimizer: str = "adam"
+    shape: str = "exponential"
+    final_learning_rate: float = 0.0
+    warm_up: float = 0.0
+
+    @classmethod
+    def of(cls, run: Run) -> Schedule:
+        return cls(
+            run.n_epochs,
+            run.batch_size,
+            run.learning_rate,
+            run.learning_rate_decay,
+            run.weight_decay,
+            run.optimizer,
+            run.schedule,
+            run.final_learning_rate,
+            run.warm_up,
+        )
+
+    def rate(self, epoch: int, done: float) -> float:
+        """The learning rate of a step that ends when so much of an epoch, in (0, 1], is done."""
+        share = (epoch + done) / self.epochs
+        if share < self.warm_up:
+            return self.learning_rate * share / self.warm_up
+        if self.shape == "exponential":
+            return self.learning_rate * self.decay**epoch
+        left = (1 - share) / (1 - self.warm_up)
+        fall = self.learning_rate - self.final_learning_rate
+        return self.final_learning_rate + fall * (1 - math.cos(math.pi * left)) / 2
+
+
+def check_schedule(shape: str) -> None:
+    """Raises UnknownNameError, with the nearest name."""
+    if shape not in SHAPES:
+        raise UnknownNameError("schedule", shape, SHAPES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +133,7 @@ def load_normalised(
 def fit(
     model: nn.Module,
     meshes: torch.Tensor,
-    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    objective: Objective | Loss,
     schedule: Schedule,
     seed: int,
     *,
@@ -93,14 +142,15 @@ def fit(
     label: str = "training",
     progress: bool = True,
 ) -> tuple[list[float], float]:
-    """Train an autoencoder; the weights of the last epoch stay in the model.
+    """Train a model; the weights of the last epoch stay in it. There is no early stopping.
 
-    Learning rate × decay after each epoch, no early stopping. The order of the meshes depends on seed and
-    epoch alone, so a run that resumes from its checkpoint ends with the weights of an uninterrupted one.
+    What an epoch sees depends on seed and epoch alone, so a run that resumes from its checkpoint ends with the weights
+    of an uninterrupted one.
 
     Args:
         model: on the device of ``meshes``; one with ``fit_closed_form`` is fitted by that instead.
         meshes: (N, V, 3) normalised.
+        objective: see `bench3dmm.objective`; a plain loss is to reconstruct.
         checkpoint: written after each epoch and resumed from; its folder is made.
         fingerprint: what the training depends on; a checkpoint with another one is not resumed from.
 
@@ -116,23 +166,23 @@ def fit(
         return [], time.perf_counter() - started
 
     keep_freed_memory()
+    objective = as_objective(objective)
     optimizer = make_optimizer(model, schedule, meshes.device)
     losses, before = _resume(checkpoint, fingerprint, model, optimizer, schedule) if checkpoint else ([], 0.0)
     shown = _Progress(label, schedule.epochs, len(losses), progress)
     model.train()
     with full_precision(), Workers(schedule.batch_size // SHARE) as workers:
         if meshes.is_cuda:
-            step = GraphedStep(model, meshes, loss, optimizer, schedule.batch_size)
+            step = GraphedStep(model, meshes, objective, optimizer, schedule.batch_size)
         else:
-            step = ThreadedStep(model, meshes, loss, optimizer, workers)
+            step = ThreadedStep(model, meshes, objective, optimizer, workers)
         for epoch in range(len(losses), schedule.epochs):
-            rate = schedule.learning_rate * schedule.decay**epoch
-            set_learning_rate(optimizer, rate)
-            mean = _epoch(step, epoch_order(len(meshes), seed, epoch).to(meshes.device), schedule.batch_size)
+            examples = [one.to(meshes.device) for one in objective.examples(len(meshes), seed, epoch)]
+            mean = _epoch(step, examples, schedule.batch_size, functools.partial(schedule.rate, epoch))
             if not math.isfinite(mean):
                 raise TrainingError(
-                    f"the loss is {mean} after epoch {epoch + 1} of {schedule.epochs} at learning rate {rate:.2e}; "
-                    "try a smaller --learning-rate"
+                    f"the loss is {mean} after epoch {epoch + 1} of {schedule.epochs} at learning rate "
+                    f"{schedule.rate(epoch, 1.0):.2e}; try a smaller --learning-rate"
                 )
             losses.append(mean)
             if checkpoint:
@@ -143,18 +193,27 @@ def fit(
     return losses, before + time.perf_counter() - started
 
 
-def epoch_order(count: int, seed: int, epoch: int) -> torch.Tensor:
-    """(count,) the order in which an epoch sees the meshes."""
-    state = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1
-    return torch.randperm(count, generator=torch.Generator().manual_seed(int(state)))
+def _epoch(
+    step: ThreadedStep | GraphedStep,
+    examples: Sequence[torch.Tensor],
+    batch_size: int,
+    rate: Callable[[float], float],
+) -> float:
+    """One pass; the loss is read back once, at the end.
 
-
-def _epoch(step: ThreadedStep | GraphedStep, order: torch.Tensor, batch_size: int) -> float:
-    """One pass; the loss is read back once, at the end."""
+    Args:
+        rate: the learning rate of the step after which so much of the epoch is done.
+    """
     step.total.zero_()
-    for rows in order.split(batch_size):
-        step(rows)
-    return step.total.item() / len(order)
+    batches = list(zip(*(one.split(batch_size) for one in examples), strict=True))
+    before = None
+    for number, batch in enumerate(batches, 1):
+        now = rate(number / len(batches))
+        if now != before:
+            set_learning_rate(step.optimizer, now)
+        step(*batch)
+        before = now
+    return step.total.item() / len(examples[0])
 
 
 # --- checkpoints ------------------------------------------------------------------------------------------------

@@ -15,9 +15,10 @@ from bench3dmm.losses import mean_absolute
 from bench3dmm.mesh.coarsen import build_hierarchy
 from bench3dmm.mesh.template import Template
 from bench3dmm.models import build_model, model_names, preset_names
+from bench3dmm.objective import arrange
 from bench3dmm.parallel import Workers
 from bench3dmm.run import Run, execute
-from bench3dmm.step import ThreadedStep, arrange, make_optimizer
+from bench3dmm.step import ThreadedStep, make_optimizer
 from bench3dmm.train import Schedule
 from bench3dmm.weights import load_model
 

@@ -24,6 +24,7 @@ from bench3dmm.mesh.files import read_mesh, write_mesh
 from bench3dmm.models import model_names
 from bench3dmm.results import result_path
 from bench3dmm.run import Run, execute, published_run
+from bench3dmm.storage import hash_file
 from bench3dmm.weights import _packed, _unpacked, read_weights, write_weights
 
 MODELS = model_names()
@@ -299,7 +300,7 @@ def test_a_model_that_is_not_installed_is_named(copy):
     write_weights(tensors, dataclasses.replace(weights, run=dataclasses.replace(weights.run, model="my-mlp")))
     document = json.loads((copy / "model.json").read_text())
     described = {**document["model"], "name": "my-mlp", "module": "my_package.mlp"}
-    stored = {**document["tensors"], "sha256": checkpoint._file_sha256(tensors)}
+    stored = {**document["tensors"], "sha256": hash_file(tensors)}
     rewritten(copy, model=described, tensors=stored)
     with pytest.raises(DataError, match=r"'my-mlp'.*module my_package\.mlp, which is not installed"):
         bench3dmm.load(copy)

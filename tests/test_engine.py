@@ -18,8 +18,9 @@ from bench3dmm.losses import mean_absolute
 from bench3dmm.models import build_model, layers
 from bench3dmm.models.layers import SpiralConv, elu_
 from bench3dmm.models.neural3dmm import PRESETS
+from bench3dmm.objective import arrange
 from bench3dmm.parallel import Workers
-from bench3dmm.step import ThreadedStep, arrange, make_optimizer
+from bench3dmm.step import ThreadedStep, make_optimizer
 from bench3dmm.train import Schedule
 
 LATENT = 5

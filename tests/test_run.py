@@ -22,7 +22,7 @@ from bench3dmm.data.splits import make_split
 from bench3dmm.errors import Bench3dmmError, DataError, TrainingError, UnknownNameError
 from bench3dmm.experiments import grid, sweep
 from bench3dmm.results import load_result, load_results, result_path
-from bench3dmm.run import PROFILES, Run, execute, measure_again, published_run, rows_of_profile
+from bench3dmm.run import ADDED, PROFILES, Run, execute, measure_again, published_run, rows_of_profile
 from bench3dmm.weights import load_model
 
 RUN = Run(dataset="sphere", latent=4, epochs=1)
@@ -63,15 +63,17 @@ def test_every_field_changes_the_id():
     ids = {base.run_id}
     for field in dataclasses.fields(Run):
         value = getattr(base, field.name)
-        changed = "quick" if field.name == "profile" else value + "x" if isinstance(value, str) else value + 1
-        if field.name in ("learning_rate_decay", "test_share"):
+        changed = value + "x" if isinstance(value, str) else value + 1
+        if field.name in ("learning_rate_decay", "test_share", "warm_up"):
             changed = 0.5
+        changed = {"profile": "quick", "task": "manipulation", "final_learning_rate": 1e-4}.get(field.name, changed)
         ids.add(dataclasses.replace(base, **{field.name: changed}).run_id)
     assert len(ids) == len(dataclasses.fields(Run)) + 1
 
 
 def test_a_field_that_came_later_changes_no_old_id_and_may_be_missing():
-    old = {name: value for name, value in Run(dataset="mh-scan").as_dict().items() if name != "optimizer"}
+    old = {name: value for name, value in Run(dataset="mh-scan").as_dict().items() if name not in ADDED}
+    assert set(ADDED) == {"optimizer", "schedule", "final_learning_rate", "warm_up", "task"}
     assert Run.from_dict(old) == Run(dataset="mh-scan")
     assert Run.from_dict({**old, "optimizer": "sgd"}).run_id != Run(dataset="mh-scan").run_id
 
@@ -106,6 +108,9 @@ def test_published_training_is_the_models_unless_said_otherwise():
         ("learning_rate_decay", 1.5),
         ("weight_decay", -1e-5),
         ("profile", "fast"),
+        ("task", "editing"),
+        ("warm_up", 1.0),
+        ("final_learning_rate", 2e-3),
     ],
 )
 def test_wrong_values_are_refused_by_name(field, value):
@@ -115,7 +120,14 @@ def test_wrong_values_are_refused_by_name(field, value):
 
 @pytest.mark.parametrize(
     ("field", "value", "hint"),
-    [("split", "percent", "percentage"), ("model", "PCA", "pca"), ("preset", "papers", "paper"), ("loss", "l2", "l1")],
+    [
+        ("split", "percent", "percentage"),
+        ("model", "PCA", "pca"),
+        ("preset", "papers", "paper"),
+        ("loss", "l2", "l1"),
+        ("optimizer", "adamW", "adamw"),
+        ("schedule", "cosin", "cosine"),
+    ],
 )
 def test_unknown_names_are_refused_before_anything_is_loaded(tmp_path, field, value, hint):
     with pytest.raises(UnknownNameError, match=hint):

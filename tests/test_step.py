@@ -14,20 +14,19 @@ from bench3dmm.errors import UnknownNameError
 from bench3dmm.losses import mean_absolute
 from bench3dmm.models import build_model
 from bench3dmm.models.neural3dmm import PRESETS
+from bench3dmm.objective import arrange, epoch_order, take
 from bench3dmm.parallel import Workers
 from bench3dmm.step import (
     SHARE,
     WARM_UP,
     GraphedStep,
     ThreadedStep,
-    arrange,
     check_optimizer,
     gradients,
     make_optimizer,
     set_learning_rate,
-    take,
 )
-from bench3dmm.train import Schedule, _epoch, epoch_order, fit
+from bench3dmm.train import Schedule, _epoch, fit
 
 SCHEDULE = Schedule(epochs=4, batch_size=4, learning_rate=1e-2, decay=0.9, weight_decay=5e-5)
 CPU = torch.device("cpu")
@@ -412,16 +411,17 @@ def test_replay_honours_the_learning_rate_of_the_epoch():
 def test_replay_reads_its_rows_from_a_buffer_of_its_own():
     model, plain = tiny(), tiny()
     step, _ = graphed(model, tiny_meshes())
-    buffer = step.rows
     batches = list(torch.arange(20).split(4))
-    for rows in batches:
+    step(batches[0])
+    (buffer,) = step.examples
+    for rows in batches[1:]:
         given = rows.clone()
         step(given)
         given.fill_(-1)  # the caller's again
     step.replay()  # the last batch once more
     buffer.copy_(batches[1])
     step.replay()
-    assert step.rows is buffer
+    assert step.examples[0] is buffer
     expected = [*batches, batches[-1], batches[1]]
     plain_steps(plain, tiny_meshes(), expected, graphed_optimizer(plain))
     assert_equal(state(model), state(plain))
@@ -452,10 +452,10 @@ def test_graphed_step_over_epochs_reports_the_loss_of_each():
     total, optimizer = step.total, graphed_optimizer(plain)
     for epoch in range(3):
         order = epoch_order(23, 0, epoch)
-        for each in (step.optimizer, optimizer):
-            set_learning_rate(each, 1e-2 * 0.9**epoch)
+        rate = 1e-2 * 0.9**epoch
+        set_learning_rate(optimizer, rate)
         expected = plain_steps(plain, tiny_meshes(), order.split(4), optimizer)
-        assert _epoch(step, order, 4) == expected.item() / 23
+        assert _epoch(step, [order], 4, lambda done, rate=rate: rate) == expected.item() / 23
         assert step.total is total
     assert (recorder.captures, recorder.replays) == (1, 3 * 5 - WARM_UP)
     assert_equal(state(model), state(plain))

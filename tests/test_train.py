@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -11,7 +12,8 @@ from torch import nn
 
 from bench3dmm.errors import TrainingError
 from bench3dmm.losses import mean_absolute
-from bench3dmm.train import Normaliser, Schedule, epoch_order, fit, load_normalised
+from bench3dmm.objective import Manipulation, epoch_order
+from bench3dmm.train import Normaliser, Schedule, fit, load_normalised
 
 SCHEDULE = Schedule(epochs=4, batch_size=4, learning_rate=1e-3, decay=0.99, weight_decay=5e-5)
 
@@ -187,3 +189,67 @@ def test_products_are_float32_whatever_the_caller_has_set():
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def test_cosine_is_pytorchs_step_by_step():
+    schedule = Schedule(3, 4, 1e-2, 0.99, 0, shape="cosine", final_learning_rate=1e-4)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1e-2)
+    other = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 3 * 5, 1e-4)
+    for step in range(15):
+        optimizer.step()
+        other.step()
+        assert schedule.rate(step // 5, (step % 5 + 1) / 5) == pytest.approx(other.get_last_lr()[0])
+
+
+def test_warm_up_grows_evenly_to_the_learning_rate():
+    schedule = Schedule(10, 4, 1e-2, 0.99, 0, shape="cosine", warm_up=0.2)
+    assert [schedule.rate(0, 0.5), schedule.rate(0, 1.0), schedule.rate(1, 0.5)] == pytest.approx(
+        [2.5e-3, 5e-3, 7.5e-3]
+    )
+    assert schedule.rate(1, 1.0) == pytest.approx(1e-2) and schedule.rate(5, 1.0) == pytest.approx(5e-3)
+    assert schedule.rate(9, 1.0) == pytest.approx(0)
+    plain = Schedule(10, 4, 1e-2, 0.9, 0, warm_up=0.05)
+    assert plain.rate(0, 0.25) == pytest.approx(5e-3) and plain.rate(3, 0.1) == pytest.approx(1e-2 * 0.9**3)
+
+
+def test_adamw_takes_decay_from_the_weights_and_not_into_the_gradient():
+    """Without a gradient, Adam's L2 moves every weight by the rate, AdamW's shrinks it by rate times decay."""
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(model.weight, 2.0)
+    schedule = Schedule(1, 1, 1e-2, 1.0, 0.1, optimizer="adamw")
+    fit(model, torch.zeros(1, 1, 1), lambda prediction, target: (prediction * 0).sum(), schedule, 0, progress=False)
+    assert model.weight.item() == pytest.approx(2.0 * (1 - 1e-2 * 0.1))
+
+
+class Forced(nn.Module):
+    """Says itself what is compared, and how one mesh becomes another."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.zeros(()))
+
+    def training_loss(self, x, loss):
+        return loss(self.scale * torch.ones_like(x), torch.full_like(x, 3.0))
+
+    def manipulation_loss(self, source, target, alpha, loss):
+        return loss(source + self.scale * alpha[:, None, None], target)
+
+
+def test_a_models_own_training_loss_is_what_is_made_small():
+    model = Forced()
+    schedule = Schedule(200, 10, 0.1, 0.98, 0)
+    losses, _ = fit(model, meshes(), mean_absolute, schedule, 0, progress=False)
+    assert model.scale.item() == pytest.approx(3.0, abs=0.05) and losses[0] == pytest.approx(3.0)
+
+
+def test_manipulation_resumes_bit_for_bit(tmp_path):
+    """What is drawn depends on seed and epoch alone."""
+    x = meshes()
+    whole, interrupted = Forced(), Forced()
+    objective = Manipulation(mean_absolute, SCHEDULE.epochs)
+    losses, _ = fit(whole, x, objective, SCHEDULE, 5, progress=False)
+    path = tmp_path / "checkpoint.safetensors"
+    half = dataclasses.replace(SCHEDULE, epochs=2)
+    fit(interrupted, x, objective, half, 5, checkpoint=path, progress=False)
+    resumed, _ = fit(Forced(), x, objective, SCHEDULE, 5, checkpoint=path, progress=False)
+    assert resumed == losses

@@ -18,9 +18,10 @@ from bench3dmm.mesh.coarsen import build_hierarchy, decimate
 from bench3dmm.mesh.template import Template
 from bench3dmm.models import build_model, neural3dmm, spiralnet
 from bench3dmm.models.neural3dmm import Neural3DMM
+from bench3dmm.objective import arrange
 from bench3dmm.parallel import Workers, keep_freed_memory
 from bench3dmm.run import published_run
-from bench3dmm.step import SHARE, GraphedStep, ThreadedStep, arrange, make_optimizer
+from bench3dmm.step import SHARE, GraphedStep, ThreadedStep, make_optimizer
 from bench3dmm.train import Schedule
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _spiralnet_widths() -> neural3dmm._Preset:
 def schedule_of(case: Case) -> Schedule:
     """One epoch of the model's published training, but for the batch."""
     run = published_run(dataset="mh-seq", model=case.model, batch_size=case.batch)
-    return Schedule(1, run.batch_size, run.learning_rate, run.learning_rate_decay, run.weight_decay, run.optimizer)
+    return replace(Schedule.of(run), epochs=1)
 
 
 def training_step(side: str, case: Case, hierarchy: Hierarchy, meshes: torch.Tensor) -> Action:

@@ -5,7 +5,8 @@
 
 that returns an ``nn.Module`` with ``encode(x) -> z`` and ``decode(z) -> x`` for normalised meshes x (B, V, 3) and
 codes z (B, latent). A model with ``fit_closed_form(x)`` is fitted by it instead of by gradient descent; one with
-``scale_coordinates = False`` gets centred millimetres instead of coordinates divided by their deviation.
+``scale_coordinates = False`` gets centred millimetres instead of coordinates divided by their deviation; one with
+``training_loss(x, loss)`` says itself what its training compares.
 
 A model may as well stand in somebody else's package: see `bench3dmm.plugins` and docs/your-own-model.md.
 """
@@ -34,13 +35,14 @@ if TYPE_CHECKING:
 class _Entry:
     build: Callable[..., nn.Module]
     presets: tuple[str, ...]
-    training: Mapping[str, Any]
+    training: Mapping[str, Mapping[str, Any]]  # by task
     closed_form: bool
     summary: str
     origin: dict[str, str | None] | None  # see `bench3dmm.plugins.origin`
 
 
 _REGISTRY: dict[str, _Entry] = {}
+RECONSTRUCTION = "reconstruction"  # the task of every model
 
 
 def register(
@@ -49,13 +51,15 @@ def register(
     training: Mapping[str, Any] | None = None,
     *,
     closed_form: bool = False,
+    tasks: Mapping[str, Mapping[str, Any]] | None = None,
 ):
     """Decorator: make ``build(hierarchy, latent, *, preset)`` known under ``name``.
 
     Args:
         training: what the model was published with, where that differs from `bench3dmm.run.Run`'s defaults: optimizer,
-            learning_rate, learning_rate_decay, weight_decay, batch_size.
+            learning_rate, learning_rate_decay, weight_decay, batch_size, schedule, final_learning_rate, warm_up.
         closed_form: it is fitted without chance, so that all seeds are one.
+        tasks: of `bench3dmm.run.TASKS`, those besides reconstruction that it takes part in, with the training of each.
 
     Raises:
         PluginError: the name is taken, or looks like an import path.
@@ -70,7 +74,8 @@ def register(
         if name in _REGISTRY and _REGISTRY[name].build.__module__ != build.__module__:
             modules = f"{_REGISTRY[name].build.__module__} and {build.__module__}"
             raise PluginError(f"two models are called {name!r}, in {modules}: rename one of them")
-        _REGISTRY[name] = _Entry(build, presets, dict(training or {}), closed_form, _summary(build), whose)
+        by_task = {RECONSTRUCTION: dict(training or {}), **(tasks or {})}
+        _REGISTRY[name] = _Entry(build, presets, by_task, closed_form, _summary(build), whose)
         return build
 
     return add
@@ -96,13 +101,18 @@ def preset_names(model: str) -> tuple[str, ...]:
     return _entry(model).presets
 
 
-def published_training(model: str, preset: str) -> dict[str, Any]:
+def task_names(model: str) -> list[str]:
+    """The tasks a model takes part in. Raises UnknownNameError."""
+    return list(_entry(model).training)
+
+
+def published_training(model: str, preset: str, task: str = RECONSTRUCTION) -> dict[str, Any]:
     """The fields of a run in which the model's published training differs from `Run`'s defaults.
 
     Raises UnknownNameError.
     """
-    check_model(model, preset)
-    return dict(_entry(model).training)
+    check_model(model, preset, task)
+    return dict(_entry(model).training[task])
 
 
 def closed_form(model: str) -> bool:
@@ -127,10 +137,12 @@ def fitted_numbers(model: nn.Module) -> int:
     return sum(tensor.numel() for tensor in fitted)
 
 
-def check_model(name: str, preset: str) -> None:
-    """Raises UnknownNameError for a model, or a preset of that model, that does not exist."""
+def check_model(name: str, preset: str, task: str = RECONSTRUCTION) -> None:
+    """Raises UnknownNameError for a model, or a preset or task of that model, that does not exist."""
     if preset not in preset_names(name):
         raise UnknownNameError(f"preset of model {name}", preset, preset_names(name))
+    if task not in task_names(name):
+        raise UnknownNameError(f"task of model {name}", task, task_names(name))
 
 
 def model_origin(name: str) -> dict[str, str | None] | None:
@@ -170,7 +182,7 @@ def _foreign(name: str) -> _Entry:
         names = registered or sorted(set(_REGISTRY) - before)
         raise PluginError(f"model {name!r}: {_where(name)} registers {', '.join(names) or 'no model'}, not {name!r}")
     _check_signature(name, build)
-    entry = _Entry(build, ("paper",), {}, False, _summary(build), plugins.origin(build))
+    entry = _Entry(build, ("paper",), {RECONSTRUCTION: {}}, False, _summary(build), plugins.origin(build))
     if not plugins.is_import_path(name):
         _REGISTRY[name] = entry
     return entry

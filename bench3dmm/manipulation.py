@@ -1,0 +1,260 @@
+"""The manipulation task: displace the control vertices of one region, and see what the rest of the mesh does.
+
+On held-out pairs of source and target, half of one person and half of two, the control vertices of one region are told
+to go from the source to the target, those of all others to stay (LAMM, section 4). Measured are, of each region:
+
+- ``control_mm``: how far its control vertices end from the target's;
+- ``inside_mm``: the error of all its vertices against the target;
+- ``moved_mm``, ``leaked_mm``: how far its vertices, and those of all other regions, move from where they are without a
+  displacement. ``ratio`` is one over the other;
+- ``seam_percent``: how much the edges across its border change their length by that, in percent of it.
+
+``full_mm`` is the error of all vertices against the target when all control vertices are displaced at once.
+
+Two references need no training: ``copy`` leaves the source as it is, ``handles`` interpolates the control vertices'
+displacements by radial basis functions, biharmonic in space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+from scipy.interpolate import RBFInterpolator
+
+from bench3dmm.errors import DataError
+from bench3dmm.models.pca import PCA
+from bench3dmm.objective import arrange
+from bench3dmm.partition import Partition, partition_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import nn
+
+    from bench3dmm.mesh.template import Template
+    from bench3dmm.train import Normaliser
+
+PAIRS = 100
+MEASURES = ("control_mm", "inside_mm", "moved_mm", "leaked_mm", "seam_percent")
+SAME, OTHER = "same person", "another person"
+TOLERANCE_MM = 1.0  # to which PCA is to meet control vertices, against one deviation of a coefficient
+
+
+class Editor(Protocol):
+    def __call__(self, sources: np.ndarray, displacements: np.ndarray) -> np.ndarray:
+        """Meshes (B, V, 3) with control vertices displaced by (B, C, 3), all in mm -> (B, V, 3)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Rows of sources and targets, (n,) each, and whether both are of one person."""
+
+    source: np.ndarray
+    target: np.ndarray
+    same: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Edited:
+    """What an editor did to pairs.
+
+    Attributes:
+        values: (n, regions, measures), by `MEASURES`.
+        full: (n,) mm, the error where all control vertices are displaced.
+    """
+
+    values: np.ndarray
+    full: np.ndarray
+
+
+def draw_pairs(samples: pd.DataFrame, rows: np.ndarray, count: int = PAIRS, seed: int = 0) -> Pairs:
+    """Pairs of different test meshes: half of one person as far as there are such, the others of two.
+
+    Raises:
+        DataError: fewer than two meshes.
+    """
+    if len(rows) < 2:
+        raise DataError(f"manipulation needs two test meshes or more, there are {len(rows)}")
+    generator = np.random.default_rng(seed)
+    persons = samples["subject"].to_numpy(str)[rows]
+    source = generator.choice(len(rows), count)
+    target = np.empty_like(source)
+    for number, one in enumerate(source):
+        same = persons == persons[one]
+        same[one] = False
+        other = persons != persons[one]
+        wanted = same if (number % 2 == 0 and same.any()) or not other.any() else other
+        target[number] = generator.choice(np.flatnonzero(wanted))
+    return Pairs(rows[source], rows[target], persons[source] == persons[target])
+
+
+def make_editor(
+    model: nn.Module, normaliser: Normaliser, partition: Partition, device: torch.device | str = "cpu"
+) -> Editor:
+    """The editor that a model is: PCA by its coefficients, any other by ``decode(z, displacements)``."""
+    if isinstance(model, PCA):
+        return PCAEditor(model, normaliser, partition)
+    return ModelEditor(model, normaliser, partition, torch.device(device))
+
+
+@dataclass(frozen=True, eq=False)
+class ModelEditor:
+    """A model whose ``decode`` takes normalised displacements (B, C, 3)."""
+
+    model: nn.Module
+    normaliser: Normaliser
+    partition: Partition
+    device: torch.device
+
+    @torch.no_grad()
+    def __call__(self, sources: np.ndarray, displacements: np.ndarray) -> np.ndarray:
+        x = arrange(self.model, torch.from_numpy(self.normaliser.apply(sources)).to(self.device))
+        deviation = self.normaliser.deviation[self.partition.control_ids]
+        normalised = (displacements / np.where(deviation > 0, deviation, np.inf)).astype(np.float32)
+        edited = self.model.decode(self.model.encode(x), torch.from_numpy(normalised).to(self.device))
+        return self.normaliser.invert(edited.cpu().numpy())
+
+
+@dataclass(frozen=True, eq=False)
+class PCAEditor:
+    """PCA's coefficients changed as little as meets the control vertices: ridge regression.
+
+    Minimises ``|J dz - δ|² / t² + |dz|²``, where J is how control vertices move with the coefficients, in standard
+    deviations, and t is `TOLERANCE_MM`.
+    """
+
+    model: PCA
+    normaliser: Normaliser
+    partition: Partition
+
+    def __call__(self, sources: np.ndarray, displacements: np.ndarray) -> np.ndarray:
+        components = self.model.components.cpu().double().numpy().reshape(len(self.model.deviations), -1, 3)
+        basis = components * self.model.deviations.cpu().double().numpy()[:, None, None]
+        flat = (sources - self.normaliser.mean).reshape(len(sources), -1).astype(np.float64)
+        shape = flat @ components.reshape(len(components), -1).T @ components.reshape(len(components), -1)
+        moves = basis[:, self.partition.control_ids].reshape(len(basis), -1)  # (d, 3C)
+        gram = moves @ moves.T + TOLERANCE_MM**2 * np.eye(len(moves))
+        change = np.linalg.solve(gram, moves @ displacements.reshape(len(sources), -1).T.astype(np.float64)).T
+        edited = shape + change @ basis.reshape(len(basis), -1)
+        return edited.reshape(sources.shape) + self.normaliser.mean
+
+
+def copy_source(sources: np.ndarray, displacements: np.ndarray) -> np.ndarray:
+    """The source as it is."""
+    return sources
+
+
+@dataclass(frozen=True, eq=False)
+class HandleEditor:
+    """Handle deformation: displacements of the control vertices interpolated in space (SciPy's `RBFInterpolator`)."""
+
+    partition: Partition
+
+    def __call__(self, sources: np.ndarray, displacements: np.ndarray) -> np.ndarray:
+        ids = self.partition.control_ids
+        return np.stack(
+            [
+                mesh + RBFInterpolator(mesh[ids], moved, kernel="linear")(mesh) if moved.any() else mesh
+                for mesh, moved in zip(sources, displacements, strict=True)
+            ]
+        )
+
+
+def edit_pairs(editor: Editor, vertices: np.ndarray, pairs: Pairs, partition: Partition, faces: np.ndarray) -> Edited:
+    """Edit each region of each pair by itself, and all at once.
+
+    Args:
+        vertices: (N, V, 3) of the dataset, mm.
+    """
+    source = np.asarray(vertices[pairs.source], dtype=np.float32)
+    target = np.asarray(vertices[pairs.target], dtype=np.float32)
+    wanted = (target - source)[:, partition.control_ids]
+    base = editor(source, np.zeros_like(wanted))
+    values = np.empty((len(source), len(partition.controls), len(MEASURES)), dtype=np.float32)
+    for number, (name, span) in enumerate(partition.control_spans.items()):
+        alone = np.zeros_like(wanted)
+        alone[:, span] = wanted[:, span]
+        edited = editor(source, alone)
+        inside = partition.labels == partition.names.index(name)
+        controls = partition.control_ids[span]
+        moved = np.linalg.norm(edited - base, axis=2)
+        missed = np.linalg.norm(edited - target, axis=2)
+        values[:, number] = np.stack(
+            [
+                missed[:, controls].mean(axis=1),
+                missed[:, inside].mean(axis=1),
+                moved[:, inside].mean(axis=1),
+                moved[:, ~inside].mean(axis=1),
+                _stretched(edited, base, partition.border_edges(faces, name)),
+            ],
+            axis=1,
+        )
+    full = np.linalg.norm(editor(source, wanted) - target, axis=2).mean(axis=1)
+    return Edited(values, full.astype(np.float32))
+
+
+def _stretched(edited: np.ndarray, base: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """(B,) mean change of the edges' length, in percent of it."""
+    before, after = (np.linalg.norm(mesh[:, edges[:, 0]] - mesh[:, edges[:, 1]], axis=2) for mesh in (base, edited))
+    return 100 * (np.abs(after - before) / before).mean(axis=1)
+
+
+def summarise_edits(edited: Edited, same: np.ndarray, partition: Partition) -> dict[str, Any]:
+    """Means over pairs and regions, by region, and by kind of pair."""
+    regions = list(partition.controls)
+    kinds = {kind: rows for kind, rows in ((SAME, same), (OTHER, ~same)) if rows.any()}
+    return {
+        **_means(edited.values.reshape(-1, len(MEASURES))),
+        "full_mm": float(edited.full.mean()),
+        "by_region": {name: _means(edited.values[:, number]) for number, name in enumerate(regions)},
+        "by_pair": {
+            kind: {**_means(edited.values[rows].reshape(-1, len(MEASURES))), "full_mm": float(edited.full[rows].mean())}
+            for kind, rows in kinds.items()
+        },
+    }
+
+
+def _means(values: np.ndarray) -> dict[str, float | None]:
+    """(n, measures) -> their means and the ratio of movements; None where nothing leaks."""
+    means = dict(zip(MEASURES, values.mean(axis=0, dtype=np.float64).tolist(), strict=True))
+    return {**means, "ratio": means["moved_mm"] / means["leaked_mm"] if means["leaked_mm"] > 0 else None}
+
+
+def measure_manipulation(
+    model: nn.Module,
+    vertices: np.ndarray,
+    samples: pd.DataFrame,
+    rows: np.ndarray,
+    template: Template,
+    normaliser: Normaliser,
+    device: torch.device,
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Metrics and arrays of a model on the manipulation task, with those of the references.
+
+    Args:
+        rows: test meshes, which pairs are drawn from.
+
+    Returns:
+        ``manipulation`` as `summarise_edits` has it, under ``references`` the same of copy and handles; arrays
+        ``edit_values`` (n, regions, measures), ``edit_full`` (n,), ``edit_pairs`` (n, 2).
+    """
+    partition = getattr(model, "partition", None) or partition_of(template.vertices, template.faces)
+    pairs = draw_pairs(samples, rows)
+    model.eval()
+    editors: Mapping[str, Editor] = {
+        "": make_editor(model, normaliser, partition, device),
+        "copy": copy_source,
+        "handles": HandleEditor(partition),
+    }
+    edited = {name: edit_pairs(editor, vertices, pairs, partition, template.faces) for name, editor in editors.items()}
+    found = {name: summarise_edits(one, pairs.same, partition) for name, one in edited.items()}
+    metrics = {"manipulation": {**found[""], "references": {name: one for name, one in found.items() if name}}}
+    arrays = {
+        "edit_values": edited[""].values,
+        "edit_full": edited[""].full,
+        "edit_pairs": np.stack([pairs.source, pairs.target], axis=1),
+    }
+    return metrics, arrays
