@@ -11,7 +11,7 @@ import datetime
 import hashlib
 import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from bench3dmm.mesh.template import Template
 from bench3dmm.models import check_model
 from bench3dmm.objective import arrange
 from bench3dmm.parallel import Workers, keep_freed_memory
+from bench3dmm.partition import Partition
 from bench3dmm.results import Result, load_result, result_path
 from bench3dmm.run import Run, run_command
 from bench3dmm.storage import canonical_json, hash_file, write_json
@@ -92,6 +93,37 @@ class TrainedModel:
                 is looked at), or with coordinates that are not finite.
         """
         return self._mapped(self._reconstruct, meshes, self._check_meshes, (self.template.n_vertices, 3))
+
+    @property
+    def partition(self) -> Partition:
+        """The template's regions and their control vertices. Raises DataError for a model that edits none."""
+        if self.run.task == Run.task or not hasattr(self.network, "partition"):
+            raise DataError(
+                f"{self.run.model}, trained for {self.run.task}, edits no regions; lamm trained for manipulation does"
+            )
+        return self.network.partition
+
+    def edit(self, meshes: ArrayLike, displacements: Mapping[str, ArrayLike]) -> np.ndarray:
+        """Meshes (V, 3) or (N, V, 3), mm -> the same with control vertices of regions displaced, float32.
+
+        Args:
+            displacements: by region, in mm: (3,) for all of its control vertices, or (n, 3), one for each, in the order
+                of ``partition.controls``.
+
+        Raises:
+            UnknownNameError: for a region that has no control vertices.
+            DataError: for a model that edits no regions, displacements of another shape, and as `reconstruct`.
+        """
+        from bench3dmm.editing import displacements_of
+        from bench3dmm.manipulation import ModelEditor
+
+        moved = displacements_of(self.partition, displacements)
+        editor = ModelEditor(self.network, self.normaliser, self.partition, self.device)
+
+        def edited(batch: np.ndarray) -> np.ndarray:
+            return editor(batch, np.broadcast_to(moved, (len(batch), *moved.shape)))
+
+        return self._mapped(edited, meshes, self._check_meshes, (self.template.n_vertices, 3))
 
     def _encode(self, meshes: np.ndarray) -> np.ndarray:
         return self.network.encode(self._normalised(meshes)).cpu().numpy()

@@ -37,7 +37,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.autograd.function import once_differentiable
 
+from bench3dmm.losses import mean_absolute
 from bench3dmm.models import register
 from bench3dmm.partition import Partition, partition_of
 
@@ -184,14 +186,37 @@ class Lamm(nn.Module):
             shares.reverse()
         if self.full_targets and not always_ramped:
             shares = [1.0] * len(layers)
-        return [loss(shown, share * mesh) for shown, share in zip(self._meshes(layers), shares, strict=True)]
+        if loss is mean_absolute:  # of vertices in whatever order
+            meshes, mesh = self._by_region(layers), mesh.index_select(1, self.order)
+        else:
+            meshes = self._meshes(layers)
+        return [loss(shown, share * mesh) for shown, share in zip(meshes, shares, strict=True)]
 
     def _meshes(self, layers: Sequence[torch.Tensor]) -> torch.Tensor:
         """Tokens of L layers, each (B, 1 + K, D) -> (L, B, V, 3)"""
-        tokens = torch.stack([tokens[:, 1:] for tokens in layers])
-        parts = [to_part(tokens[:, :, region]) for region, to_part in enumerate(self.to_vertices)]
+        return _Reordered.apply(self._by_region(layers), self.place, self.order)
+
+    def _by_region(self, layers: Sequence[torch.Tensor]) -> torch.Tensor:
+        """The same with the vertices of the first region first, and so on."""
+        _, *tokens = torch.stack(list(layers)).unbind(2)
+        parts = [to_part(token) for to_part, token in zip(self.to_vertices, tokens, strict=True)]
         flat = torch.cat(parts, dim=-1)
-        return flat.view(*flat.shape[:2], -1, 3).index_select(2, self.place)
+        return flat.view(*flat.shape[:2], -1, 3)
+
+
+class _Reordered(torch.autograd.Function):
+    """Vertices (L, B, V, 3) in another order; the gradient goes back by the inverse order, a gather like the way."""
+
+    @staticmethod
+    def forward(ctx, x, order, inverse):
+        ctx.save_for_backward(inverse)
+        return x.index_select(2, order)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        (inverse,) = ctx.saved_tensors
+        return grad.index_select(2, inverse), None, None
 
 
 class _Backbone(nn.Module):
