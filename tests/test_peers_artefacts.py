@@ -169,6 +169,21 @@ def test_extrapolation_leaves_each_expression_out_once():
         peers.extrapolation_table([], SETUP)
 
 
+def test_trainings_are_ranked_together(results):
+    given = [*results, *peer_results(SETUP, people, "common-training")]
+    frame = peers.common_training_table(given, SETUP)
+    assert sorted(zip(frame["model"], frame["training"], strict=True)) == [
+        ("coma", "Neural3DMM's"),
+        ("coma", "its own"),
+        ("neural3dmm", "Neural3DMM's"),
+        ("spiralnet", "Neural3DMM's"),
+        ("spiralnet", "its own"),
+    ]
+    assert list(frame["seeds"]) == [3] * 5 and "d = 16" in frame.attrs["footer"]
+    with pytest.raises(DataError, match="sweep common-training"):
+        peers.common_training_table(results, SETUP)
+
+
 def test_published_numbers_stand_beside_ours_and_are_not_compared(results):
     frame = peers.published_table(results, SETUP)
     assert "0.845 ± 0.994" in list(rows(frame, model="coma")["error (mm)"])
@@ -331,8 +346,9 @@ def test_faces_of_every_model():
 
 def test_every_artefact_of_the_peers_is_in_the_report(results):
     named = {name: one for name, one in artefacts.ARTEFACTS.items() if set(one.needs) & set(peers.PEER_EXPERIMENTS)}
-    assert len(named) == 13
-    material = artefacts.Material([*results, *peer_results(SETUP, people, "extrapolation")], {}, SETUP)
+    assert len(named) == 14
+    others = peer_results(SETUP, people, "common-training", "extrapolation")
+    material = artefacts.Material([*results, *others], {}, SETUP)
     for name, artefact in named.items():
         if name != "peers-faces":
             assert artefact.make(material) is not None, name

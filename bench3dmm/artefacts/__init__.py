@@ -24,6 +24,7 @@ from bench3dmm.artefacts.near import landmark_distance_figure
 from bench3dmm.artefacts.peers import (
     PEER_EXPERIMENTS,
     breakdown_table,
+    common_training_table,
     error_over_latent_figure,
     error_over_time_figure,
     extrapolation_table,
@@ -64,6 +65,7 @@ __all__ = [
     "Setup",
     "breakdown_table",
     "claims_figure",
+    "common_training_table",
     "convergence_figure",
     "convergence_table",
     "error_over_latent_figure",
@@ -291,6 +293,12 @@ ARTEFACTS: dict[str, Artefact] = {
         lambda m: peers_faces_figure(m.results, m.bu3dfe, m.setup),
         ("peers",),
         "Test meshes of {bu3dfe}, percentage split, and where each model's reconstruction errs.",
+    ),
+    "common-training": Artefact(
+        lambda m: common_training_table(m.results, m.setup),
+        ("common-training",),
+        "Models by mean error on {bu3dfe}, percentage split, with the training they were published with and with one "
+        "for all.",
     ),
     "extrapolation": Artefact(
         lambda m: extrapolation_table(m.results, m.setup),

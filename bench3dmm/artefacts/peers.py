@@ -1,7 +1,7 @@
 """Models on one protocol: rankings, what else is measured of them, and errors over latent size, time, region, face.
 
-Runs of the experiments ``peers`` and ``extrapolation``. Models of others that are among the results are shown beside
-those of this package where they were run on the same protocol.
+Runs of the experiments ``peers``, ``common-training`` and ``extrapolation``. Models of others that are among the
+results are shown beside those of this package where they were run on the same protocol.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from bench3dmm.artefacts.setup import Chosen, Setup, choose
 from bench3dmm.artefacts.tables import NONE, number, spread
 from bench3dmm.data.splits import WITHOUT
 from bench3dmm.errors import DataError
-from bench3dmm.experiments import EXTRAPOLATION_LATENT, PEERS
+from bench3dmm.experiments import COMMON_TRAINING_LATENT, EXTRAPOLATION_LATENT, PEERS
 from bench3dmm.figures import INK, PALETTE, SOFT, add_footer, colour_bar, picture, run_line, style, tight_size
+from bench3dmm.models import closed_form
 from bench3dmm.ranking import (
     BETTER,
     LEAST_SEEDS,
@@ -47,7 +48,8 @@ if TYPE_CHECKING:
 
 PLACES = (("bu3dfe", "percentage"), ("coma", "percentage"), ("bu3dfe", "identity"))
 """Whose place the dataset takes, and the split: what the experiment ``peers`` measures."""
-PEER_EXPERIMENTS = ("peers", "extrapolation")
+PEER_EXPERIMENTS = ("peers", "common-training", "extrapolation")
+BASE = "neural3dmm"  # whose training is the common one
 COMMON_LATENT = 16  # at which other measures than the mean error are compared
 FACES = (0, 3)  # which of the six stored reconstructions are drawn
 STRIP = 40  # pixels below a face, for its mean error
@@ -396,6 +398,37 @@ def extrapolation_table(results: Sequence[Result], setup: Setup | None = None) -
             ],
         )
     )
+    return frame
+
+
+def common_training_table(results: Sequence[Result], setup: Setup | None = None) -> pd.DataFrame:
+    """Models with the training they were published with and with Neural3DMM's, ranked together at d = 16.
+
+    What is left between two models with one training is their architecture's.
+
+    Raises:
+        DataError: no run with Neural3DMM's training is among the results.
+    """
+    setup = setup or Setup()
+    alike = setup.runs("common-training")
+    where = {"dataset": setup.bu3dfe, "split": "percentage", "latent": COMMON_TRAINING_LATENT}
+    published = [run for run in setup.runs("peers", **where) if not closed_form(run.model)]
+    chosen = choose("the table of trainings", results, setup, "common-training", optional=published)
+    (ranking,) = rankings(chosen.results)
+    rows = [
+        {
+            "rank": standing.place,
+            "model": standing.runs[0].model,
+            "training": "Neural3DMM's" if standing.runs[0] in alike or standing.runs[0].model == BASE else "its own",
+            "error (mm)": spread(standing.mean.point, standing.sd),
+            "95 % interval": _interval(standing.mean),
+            "seeds": len(standing.seeds),
+        }
+        for standing in ranking.standings
+    ]
+    frame = pd.DataFrame(rows).set_index("rank")
+    foot = _foot(chosen, setup, "common-training")
+    frame.attrs["footer"] = " · ".join([f"d = {COMMON_TRAINING_LATENT}", foot, rank_note([ranking])])
     return frame
 
 
