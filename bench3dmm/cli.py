@@ -425,7 +425,8 @@ def run_sweep(
     where its text and its released code differ, convergence how far a profile is from converged. paper is all of these.
 
     peers trains every model at four latent sizes, as it was published, common-training CoMA and SpiralNet++ as
-    Neural3DMM, extrapolation leaves out each expression in turn: hours on two cores.
+    Neural3DMM, extrapolation leaves out each expression in turn; lamm and manipulation train LAMM in its two stages.
+    Hours on two cores.
     """
     from bench3dmm.experiments import check_datasets, experiment, stored_state, sweep
 

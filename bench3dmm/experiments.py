@@ -32,6 +32,7 @@ PEER_LATENTS = (8, 16, 64, 256)
 NEW_PEOPLE_LATENTS = (16, 64)  # of the peers on the identity split
 COMMON_TRAINING_LATENT = 16
 EXTRAPOLATION_LATENT = 8  # of CoMA's own experiment
+LAMM_LATENT = 256  # of its paper
 WEIGHTED_DECAY = 2.2e-6  # the usual 5e-5 times 0.044, the mean of equation 6's weights on mh-scan
 RELEASED_TEST_SHARE = 0.0764  # 136 of BU3DFE's 1,779 meshes
 RELEASED_VALIDATION = 100  # training rows
@@ -110,6 +111,54 @@ def _extrapolation(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
     return [run for name in expressions_of(coma) for run in peer_runs(coma, f"{WITHOUT}{name}", **first)]
 
 
+def _lamm(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
+    """LAMM on the peers' protocol; at its own latent size also the Mixer, and the released code's targets."""
+    small = lamm_preset(common["profile"])
+    own = [LAMM_LATENT]
+    return [
+        *lamm_runs(bu3dfe, small, PEER_LATENTS, **common),
+        *lamm_runs(coma, small, PEER_LATENTS, **common),
+        *lamm_runs(bu3dfe, small, NEW_PEOPLE_LATENTS, split="identity", **common),
+        *lamm_runs(bu3dfe, f"{small}-mixer", own, **common),
+        *lamm_runs(coma, f"{small}-mixer", own, **common),
+        *lamm_runs(bu3dfe, f"{small}-full-targets", own, **common),
+    ]
+
+
+def _manipulation(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
+    """The manipulation task: LAMM with either backbone, without its first stage, and PCA."""
+    small = lamm_preset(common["profile"])
+    own = [LAMM_LATENT]
+    task = {"task": "manipulation", "profile": common["profile"]}
+    edited = {**common, **task}
+    return [
+        *(run for dataset in (bu3dfe, coma) for run in lamm_runs(dataset, small, own, **edited)),
+        *lamm_runs(bu3dfe, f"{small}-mixer", own, **edited),
+        *lamm_runs(bu3dfe, small, own, **{**common, "task": "manipulation-from-scratch"}),
+        *(published_run(dataset=dataset, model="pca", latent=LAMM_LATENT, **task) for dataset in (bu3dfe, coma)),
+    ]
+
+
+def lamm_preset(profile: str) -> str:
+    """The size of LAMM that a profile trains: the published one where there is a GPU to expect."""
+    return "paper" if profile == "paper" else "small"
+
+
+def lamm_runs(
+    dataset: str,
+    preset: str,
+    latents: Sequence[int],
+    *,
+    split: str = "percentage",
+    profile: str = "quick",
+    seed: Sequence[int] = SEEDS,
+    task: str = "reconstruction",
+) -> list[Run]:
+    """LAMM with its published training, by latent size and seed."""
+    fields = {"dataset": dataset, "split": split, "model": "lamm", "preset": preset, "profile": profile, "task": task}
+    return [published_run(**fields, latent=latent, seed=s) for latent, s in itertools.product(latents, seed)]
+
+
 def peer_runs(
     dataset: str,
     split: str = "percentage",
@@ -158,6 +207,8 @@ EXPERIMENTS: dict[str, Callable[..., list[Run]]] = {
     "peers": _peers,
     "common-training": _common_training,
     "extrapolation": _extrapolation,
+    "lamm": _lamm,
+    "manipulation": _manipulation,
 }
 FIGURES = ("datasets", "splits", "weighted-loss")  # what the paper's own figures show and its claims are about
 PAPER = (*FIGURES, "ledger", "convergence")  # what `paper` stands for

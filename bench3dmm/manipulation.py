@@ -11,13 +11,13 @@ to go from the source to the target, those of all others to stay (LAMM, section 
 
 ``full_mm`` is the error of all vertices against the target when all control vertices are displaced at once.
 
-Two references need no training: ``copy`` leaves the source as it is, ``handles`` interpolates the control vertices'
-displacements by radial basis functions, biharmonic in space.
+Three references need no training: ``copy`` leaves the source as it is, ``handles`` interpolates the control vertices'
+displacements by radial basis functions, biharmonic in space, ``paste`` puts the target's region into the source, which
+is how far a seam goes apart if nothing gives way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 PAIRS = 100
 MEASURES = ("control_mm", "inside_mm", "moved_mm", "leaked_mm", "seam_percent")
 SAME, OTHER = "same person", "another person"
+EDITORS = ("model", "copy", "handles", "paste")
 TOLERANCE_MM = 1.0  # to which PCA is to meet control vertices, against one deviation of a coefficient
 
 
@@ -177,23 +178,40 @@ def edit_pairs(editor: Editor, vertices: np.ndarray, pairs: Pairs, partition: Pa
     for number, (name, span) in enumerate(partition.control_spans.items()):
         alone = np.zeros_like(wanted)
         alone[:, span] = wanted[:, span]
-        edited = editor(source, alone)
-        inside = partition.labels == partition.names.index(name)
-        controls = partition.control_ids[span]
-        moved = np.linalg.norm(edited - base, axis=2)
-        missed = np.linalg.norm(edited - target, axis=2)
-        values[:, number] = np.stack(
-            [
-                missed[:, controls].mean(axis=1),
-                missed[:, inside].mean(axis=1),
-                moved[:, inside].mean(axis=1),
-                moved[:, ~inside].mean(axis=1),
-                _stretched(edited, base, partition.border_edges(faces, name)),
-            ],
-            axis=1,
-        )
+        values[:, number] = _measured(editor(source, alone), base, target, partition, faces, name)
     full = np.linalg.norm(editor(source, wanted) - target, axis=2).mean(axis=1)
     return Edited(values, full.astype(np.float32))
+
+
+def paste_pairs(vertices: np.ndarray, pairs: Pairs, partition: Partition, faces: np.ndarray) -> Edited:
+    """The target's region in the source; arguments as those of `edit_pairs`."""
+    source = np.asarray(vertices[pairs.source], dtype=np.float32)
+    target = np.asarray(vertices[pairs.target], dtype=np.float32)
+    values = np.empty((len(source), len(partition.controls), len(MEASURES)), dtype=np.float32)
+    for number, name in enumerate(partition.controls):
+        inside = partition.labels == partition.names.index(name)
+        pasted = np.where(inside[:, None], target, source)
+        values[:, number] = _measured(pasted, source, target, partition, faces, name)
+    return Edited(values, np.zeros(len(source), np.float32))
+
+
+def _measured(
+    edited: np.ndarray, base: np.ndarray, target: np.ndarray, partition: Partition, faces: np.ndarray, name: str
+) -> np.ndarray:
+    """(B, measures) of one region's edits, meshes (B, V, 3)."""
+    inside = partition.labels == partition.names.index(name)
+    moved = np.linalg.norm(edited - base, axis=2)
+    missed = np.linalg.norm(edited - target, axis=2)
+    return np.stack(
+        [
+            missed[:, partition.controls[name]].mean(axis=1),
+            missed[:, inside].mean(axis=1),
+            moved[:, inside].mean(axis=1),
+            moved[:, ~inside].mean(axis=1),
+            _stretched(edited, base, partition.border_edges(faces, name)),
+        ],
+        axis=1,
+    )
 
 
 def _stretched(edited: np.ndarray, base: np.ndarray, edges: np.ndarray) -> np.ndarray:
@@ -238,23 +256,24 @@ def measure_manipulation(
         rows: test meshes, which pairs are drawn from.
 
     Returns:
-        ``manipulation`` as `summarise_edits` has it, under ``references`` the same of copy and handles; arrays
-        ``edit_values`` (n, regions, measures), ``edit_full`` (n,), ``edit_pairs`` (n, 2).
+        ``manipulation`` as `summarise_edits` has it, under ``references`` the same of those; arrays ``edit_values``
+        (editors, n, regions, measures) and ``edit_full`` (editors, n), by `EDITORS`, and ``edit_pairs`` (n, 2).
     """
     partition = getattr(model, "partition", None) or partition_of(template.vertices, template.faces)
     pairs = draw_pairs(samples, rows)
     model.eval()
-    editors: Mapping[str, Editor] = {
-        "": make_editor(model, normaliser, partition, device),
-        "copy": copy_source,
-        "handles": HandleEditor(partition),
-    }
-    edited = {name: edit_pairs(editor, vertices, pairs, partition, template.faces) for name, editor in editors.items()}
-    found = {name: summarise_edits(one, pairs.same, partition) for name, one in edited.items()}
-    metrics = {"manipulation": {**found[""], "references": {name: one for name, one in found.items() if name}}}
+    given = vertices, pairs, partition, template.faces
+    edited = [
+        edit_pairs(make_editor(model, normaliser, partition, device), *given),
+        edit_pairs(copy_source, *given),
+        edit_pairs(HandleEditor(partition), *given),
+        paste_pairs(*given),
+    ]
+    own, *references = (summarise_edits(one, pairs.same, partition) for one in edited)
+    metrics = {"manipulation": {**own, "references": dict(zip(EDITORS[1:], references, strict=True))}}
     arrays = {
-        "edit_values": edited[""].values,
-        "edit_full": edited[""].full,
+        "edit_values": np.stack([one.values for one in edited]),
+        "edit_full": np.stack([one.full for one in edited]),
         "edit_pairs": np.stack([pairs.source, pairs.target], axis=1),
     }
     return metrics, arrays

@@ -25,8 +25,9 @@ from bench3dmm.experiments import (
     varying_fields,
 )
 from bench3dmm.results import result_path, save_result
-from bench3dmm.run import PROFILES, Run
+from bench3dmm.run import PROFILES, Run, base_run, published_run
 
+NAMES = ("dataset", "split", "model", "preset", "latent", "profile", "seed")
 RUN = Run("mh-scan", latent=4)
 
 
@@ -156,6 +157,23 @@ def test_peers_meet_on_one_protocol():
 
 def test_neural3dmm_among_its_peers_is_the_run_of_the_papers_figures():
     assert {run for run in experiment("splits") if run.latent in (16, 64)} <= set(experiment("peers"))
+
+
+def test_lamm_is_small_where_no_gpu_is_expected_and_meets_its_peers():
+    runs = experiment("lamm")
+    assert {run.preset for run in runs} == {"small", "small-mixer", "small-full-targets"}
+    assert {run.preset for run in experiment("lamm", profile="paper")} == {"paper", "paper-mixer", "paper-full-targets"}
+    cells = {(run.dataset, run.split, run.latent) for run in experiment("peers")}
+    assert {(run.dataset, run.split, run.latent) for run in runs if run.preset == "small"} == cells
+    assert all(run == published_run(**{n: getattr(run, n) for n in NAMES}) for run in runs)
+
+
+def test_manipulations_begin_with_runs_of_the_experiment_lamm():
+    runs = experiment("manipulation")
+    bases = {base_run(run) for run in runs} - {None}
+    assert len(bases) == 9 and bases <= set(experiment("lamm"))
+    alone = {(run.model, run.task) for run in runs if base_run(run) is None}
+    assert alone == {("lamm", "manipulation-from-scratch"), ("pca", "manipulation")}
 
 
 def test_extrapolation_leaves_out_each_of_comas_expressions():

@@ -13,6 +13,7 @@ from conftest import as_registered, sphere_dataset
 
 from bench3dmm.errors import DataError, UnknownNameError
 from bench3dmm.manipulation import (
+    EDITORS,
     MEASURES,
     OTHER,
     SAME,
@@ -23,6 +24,7 @@ from bench3dmm.manipulation import (
     draw_pairs,
     edit_pairs,
     make_editor,
+    paste_pairs,
     summarise_edits,
 )
 from bench3dmm.models import build_model
@@ -146,6 +148,22 @@ def test_copying_leaks_nothing_and_misses_by_the_whole_displacement(registered, 
     json.dumps(found, allow_nan=False)
 
 
+def test_a_pasted_region_is_the_targets_and_its_seam_is_what_is_left(registered, partition):
+    faces, pairs = registered.template.faces, draw_pairs(registered.samples, np.arange(48), 6)
+    pasted = paste_pairs(registered.vertices, pairs, partition, faces)
+    control, inside, moved, leaked, seam = np.moveaxis(pasted.values, 2, 0)
+    assert (control == 0).all() and (inside == 0).all() and (leaked == 0).all() and (moved > 0).all()
+    number, name = 2, list(partition.controls)[2]
+    mesh = registered.vertices[pairs.source[0]].copy()
+    own = partition.labels == partition.names.index(name)
+    mesh[own] = registered.vertices[pairs.target[0]][own]
+    changes = []
+    for a, b in partition.border_edges(faces, name):
+        before = np.linalg.norm(np.subtract(*registered.vertices[pairs.source[0]][[a, b]]))
+        changes.append(abs(np.linalg.norm(mesh[a] - mesh[b]) - before) / before)
+    assert seam[0, number] == pytest.approx(100 * np.mean(changes), rel=1e-3)
+
+
 def test_handles_are_met_and_an_even_shift_is_carried_everywhere(registered, partition):
     editor, sources = HandleEditor(partition), registered.vertices[:2].astype(float)
     wanted = np.random.default_rng(0).normal(size=(2, len(partition.control_ids), 3))
@@ -224,10 +242,11 @@ def test_a_manipulation_begins_with_the_reconstructions_weights(trained, registe
 def test_a_result_holds_the_task_and_its_references(trained):
     result = load_result(result_path(STAGE_2, trained))
     edits = result.metrics["manipulation"]
-    assert set(edits["references"]) == {"copy", "handles"}
-    pairs = result.arrays["edit_pairs"]
-    assert result.arrays["edit_values"].shape == (len(pairs), len(edits["by_region"]), len(MEASURES))
-    assert edits["inside_mm"] == pytest.approx(result.arrays["edit_values"][..., 1].mean(), rel=1e-5)
+    pairs, values = result.arrays["edit_pairs"], result.arrays["edit_values"]
+    assert values.shape == (len(EDITORS), len(pairs), len(edits["by_region"]), len(MEASURES))
+    assert result.arrays["edit_full"].shape == (len(EDITORS), len(pairs))
+    for editor, found in zip(EDITORS, [edits, *edits["references"].values()], strict=True):
+        assert found["inside_mm"] == pytest.approx(values[EDITORS.index(editor), ..., 1].mean(), rel=1e-5)
     assert set(pairs.ravel()) <= set(result.arrays["sample_index"])
 
 

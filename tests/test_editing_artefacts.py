@@ -1,0 +1,81 @@
+"""Tables of the manipulation task, from results without training."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bench3dmm.artefacts import Setup, editing
+from bench3dmm.artefacts.setup import persons
+from bench3dmm.errors import DataError
+from bench3dmm.manipulation import EDITORS, MEASURES, OTHER, SAME
+from bench3dmm.results import Result
+
+SETUP = Setup(seeds=(0, 1, 2))
+REGIONS = ("nose", "mouth")
+PAIRS = 60
+SCALES = {"manipulation": 1.0, "manipulation-from-scratch": 1.5}
+
+
+def result_of(run):
+    """Movements around 4 mm inside and 0.5 mm outside; the references are the same in every result."""
+    rng = np.random.default_rng([run.seed, run.model == "pca", len(run.preset), len(run.task)])
+    values = np.ones((len(EDITORS), PAIRS, len(REGIONS), len(MEASURES))) * [1.0, 1.2, 4.0, 0.5, 20.0]
+    values[0] *= SCALES[run.task] * (2 if run.model == "pca" else 1) * rng.normal(1, 0.1, (PAIRS, 1, 1))
+    values[1, ..., 2:] = 0
+    rows = np.linspace(0, len(persons(run.dataset)) - 1, PAIRS).astype(int)
+    by_region = dict.fromkeys(REGIONS)
+    metrics = {"mean_mm": 1.0, "manipulation": {"by_region": by_region, "by_pair": {SAME: None, OTHER: None}}}
+    arrays = {
+        "edit_values": values.astype(np.float32),
+        "edit_full": values[..., 0, 0].astype(np.float32),
+        "edit_pairs": np.stack([rows, rows[::-1]], axis=1),
+    }
+    made = {"dataset_recipe_sha256": "recipe", "split_sha256": run.split, "device": "a machine"}
+    return Result(run, metrics, made, arrays)
+
+
+@pytest.fixture(scope="module")
+def results():
+    return [result_of(run) for run in SETUP.runs("manipulation")]
+
+
+def test_methods_are_listed_by_their_error_and_references_last(results):
+    frame = editing.manipulation_table(results, SETUP)
+    trained = list(frame.index[:4])
+    assert set(trained) == {"lamm (small)", "lamm (small-mixer)", "lamm (small), without stage 1", "pca"}
+    assert trained[2:] == ["lamm (small), without stage 1", "pca"]
+    assert list(frame.index[4:]) == list(editing.REFERENCES.values())
+    assert frame.loc["lamm (small)", "seeds"] == 3 and frame.loc["pca", "seeds"] == 1
+    unchanged = frame.loc[editing.REFERENCES["copy"]]
+    assert unchanged["in / out"] == "–" and unchanged["outside (mm)"] == "0.00 [0.00, 0.00]"
+    footer = frame.attrs["footer"]
+    assert "mh-scan" in footer and "60 pairs of test meshes" in footer and "missing" not in footer
+    assert list(editing.manipulation_table(results, SETUP, "coma").index[:2]) == ["lamm (small)", "pca"]
+
+
+def test_intervals_hold_the_mean_and_a_ratio_of_what_moves_together_is_known_exactly(results):
+    frame = editing.manipulation_table(results, SETUP)
+    point, low, high = map(
+        float, frame.loc["lamm (small)", "inside (mm)"].replace("[", "").strip("]").replace(",", "").split()
+    )
+    own = [
+        r for r in results if r.run.preset == "small" and r.run.task == "manipulation" and r.run.dataset == "mh-scan"
+    ]
+    assert point == pytest.approx(np.mean([r.arrays["edit_values"][0, ..., 1] for r in own]), abs=0.01)
+    assert low < point < high
+    assert frame.loc["lamm (small)", "in / out"] == "8.0 [8.0, 8.0]"
+
+
+def test_locality_is_by_region(results):
+    frame = editing.locality_table(results, SETUP)
+    assert list(frame.index) == [*REGIONS, "all"]
+    assert editing.REFERENCES["copy"] not in frame.columns and editing.REFERENCES["handles"] in frame.columns
+    assert (frame == "8.0 [8.0, 8.0]").all(axis=None)
+
+
+def test_without_results_the_command_is_named(results):
+    with pytest.raises(DataError, match="sweep manipulation"):
+        editing.manipulation_table([], SETUP)
+    part = [r for r in results if r.run.seed == 0]
+    assert "missing" in editing.manipulation_table(part, SETUP).attrs["footer"]
