@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from bench3dmm import bench
+from bench3dmm.bench import lamm as lamm_section
 from bench3dmm.bench import peers as peers_section
 from bench3dmm.bench import pictures, report, scaling
 from bench3dmm.bench.cases import (
@@ -22,6 +23,7 @@ from bench3dmm.bench.cases import (
     training_step,
 )
 from bench3dmm.bench.compare import compare
+from bench3dmm.bench.lamm import generation, training
 from bench3dmm.bench.layers import Work, conv_work, layer_table
 from bench3dmm.bench.peers import peers, quick_meshes
 from bench3dmm.bench.timing import Timing, interleaved, seconds_of
@@ -30,6 +32,7 @@ from bench3dmm.errors import Bench3dmmError, DataError, UnknownNameError
 from bench3dmm.experiments import PEERS
 from bench3dmm.models.layers import SpiralConv, spiral_matrices
 
+THREADS = torch.get_num_threads()
 CPU = torch.device("cpu")
 MACHINE = {"gemm_flops": 1e11, "bandwidth": 1e10, "gemm_flops_one_thread": 1e11, "bandwidth_one_thread": 1e10}
 SMALL = Case("face-1200", batch=4)
@@ -117,6 +120,10 @@ def record():
     with pytest.MonkeyPatch.context() as patch:  # that a process is started is tested by the comparison
         patch.setattr(peers_section, "in_process", lambda task, **settings: TASKS[task](**settings))
         beside = peers("face-1200", 3, CPU, 24)
+        patch.setattr(lamm_section, "in_process", lambda task, **settings: TASKS[task](**settings))
+        generated = generation("face-1200", 3, [("lamm", "small"), ("neural3dmm", "paper")])
+        trained = [training("face-1200", "lamm", "small", "cpu")]
+    trained += [{**trained[0], "vertices": n, "peak_mb": n / 10, "step_s": n / 1e5} for n in (5000, 50_000)]
     layers = [
         {**row, "mesh": "face-1200", "preset": preset, "batch": 4}
         for preset in ("paper", "release")
@@ -142,6 +149,7 @@ def record():
         "machine": MACHINE,
         "compare": rows,
         "peers": beside,
+        "lamm": generated + trained,
         "layers": layers,
         "scaling": grown,
         "together": together,
@@ -159,6 +167,17 @@ def test_compared_numbers_are_consistent(record):
     # The dense matrices alone: U and D, (1201, 301) and so on, of float32.
     assert rows[0]["peak_mb"]["published"] > 2 * 4 * 1201 * 301 / 1e6
     assert rows[0]["peak_mb"]["engine"] > 0
+
+
+def test_lamm_is_measured_beside_spiral_models(record):
+    """Decoding one code on one thread, after which torch has its threads again; a step in at least its meshes' memory."""
+    generated = [row for row in record["lamm"] if row["what"] == "generation"]
+    assert [row["model"] for row in generated] == ["lamm", "neural3dmm"]
+    assert all(0 < row["mesh_s"]["min"] <= row["mesh_s"]["median"] and row["batch"] == 1 for row in generated)
+    assert torch.get_num_threads() == THREADS
+    (row, *_) = [row for row in record["lamm"] if row["what"] == "training"]
+    meshes = 4 * 32 * 1200 * 3 * 4 / 1e6
+    assert row["peak_mb"] > meshes and row["batch"] == 32 and row["step_s"] > 0
 
 
 def test_at_other_latent_sizes_the_models_alone_are_measured(monkeypatch):
@@ -227,7 +246,8 @@ def test_quick_profile_counts_its_meshes(spheres, monkeypatch):
 
 def test_record_is_kept_whole_and_drawn(record, tmp_path):
     written = bench.save_bench(record, tmp_path)
-    names = {f"bench-{part}.{kind}" for part in ("compare", "peers", "layers", "scaling") for kind in ("png", "pdf")}
+    parts = ("compare", "peers", "lamm", "layers", "scaling")
+    names = {f"bench-{part}.{kind}" for part in parts for kind in ("png", "pdf")}
     assert {path.name for path in written} == {"bench.json", *names}
     assert bench.load_bench(tmp_path / "bench.json")["compare"] == record["compare"]
 
@@ -269,7 +289,8 @@ def test_scaling_reaches_100_000_vertices_without_dense_matrices():
 
 
 def test_pictures_say_which_machine(record):
-    for draw in (pictures.compare_figure, pictures.peers_figure, pictures.layers_figure, pictures.scaling_figure):
+    for name in ("compare", "peers", "lamm", "layers", "scaling"):
+        draw = getattr(pictures, f"{name}_figure")
         assert any("a machine" in text.get_text() for text in draw(record).texts)
 
 

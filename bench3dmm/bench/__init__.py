@@ -1,8 +1,9 @@
 """``bench3dmm bench``: the engine against the published formulation and against the machine.
 
 Sections, each a part of one JSON record: ``machine`` (what the hardware does at best), ``compare`` (time in turns,
-memory), ``peers`` (every model beside Neural3DMM), ``layers`` (each layer against its floor), ``scaling`` (vertices,
-batch, latent size), ``together`` (several trainings at once) and ``around`` (start-up, hierarchy, evaluation).
+memory), ``peers`` (every model beside Neural3DMM), ``lamm`` (generation and training memory beside spiral models),
+``layers`` (each layer against its floor), ``scaling`` (vertices, batch, latent size), ``together`` (several trainings
+at once) and ``around`` (start-up, hierarchy, evaluation).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from bench3dmm.storage import write_json
 if TYPE_CHECKING:
     import torch
 
-SECTIONS = ("compare", "peers", "layers", "scaling", "together", "around")
+SECTIONS = ("compare", "peers", "lamm", "layers", "scaling", "together", "around")
 SCHEMA = 1
 
 
@@ -51,8 +52,8 @@ def run_bench(
     environment = provenance.environment(place)
     record: dict[str, Any] = {key: environment[key] for key in ("versions", "device", "threads")}
     record |= {"schema": SCHEMA, "machine": machine, "measured": {}}
-    measured = {"compare": _compare, "peers": _peers, "layers": _layers, "scaling": _scaling, "together": _together,
-                "around": _around}  # fmt: skip
+    measured = {"compare": _compare, "peers": _peers, "lamm": _lamm, "layers": _layers, "scaling": _scaling,
+                "together": _together, "around": _around}  # fmt: skip
     for section in sections:
         started = time.perf_counter()
         record[section] = measured[section](place, machine, rounds, say)
@@ -91,8 +92,8 @@ def save_bench(record: dict[str, Any], folder: str | Path) -> list[Path]:
     record = _joined(load_bench(path), record) if path.exists() else record
     write_json(path, record)
     written = [path]
-    drawn = {"compare": pictures.compare_figure, "peers": pictures.peers_figure, "layers": pictures.layers_figure,
-             "scaling": pictures.scaling_figure}  # fmt: skip
+    drawn = {"compare": pictures.compare_figure, "peers": pictures.peers_figure, "lamm": pictures.lamm_figure,
+             "layers": pictures.layers_figure, "scaling": pictures.scaling_figure}  # fmt: skip
     for section, draw in drawn.items():
         if section in record:
             written += save_figure(draw(record), folder, f"bench-{section}")
@@ -137,6 +138,18 @@ def _peers(device, machine, rounds, say) -> list[dict[str, Any]]:
         for latent in PEER_LATENTS:
             say(f"peers: {mesh}, d = {latent}, {rounds} rounds")
             rows += peers(mesh, rounds, device, quick_meshes(mesh), latent)
+    return rows
+
+
+def _lamm(device, machine, rounds, say) -> list[dict[str, Any]]:
+    from bench3dmm.bench.lamm import COMPARED, GENERATED, TRAINED, generation, training
+
+    say(f"lamm: generation, {GENERATED}, one CPU thread, {rounds} rounds")
+    rows = generation(GENERATED, rounds)
+    for mesh in TRAINED:
+        for model, preset in COMPARED:
+            say(f"lamm: training, {mesh}, {model} ({preset})")
+            rows.append(training(mesh, model, preset, str(device)))
     return rows
 
 

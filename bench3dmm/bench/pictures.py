@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 COLOURS = {"engine": PALETTE[0], "published": PALETTE[1]}
 GROWS_FROM = {"vertices": 5_000, "batch": 16}  # below, overheads that do not depend on the size weigh most
+CLAIMED_RATE = 60  # meshes a second of 12,000 vertices (LAMM, abstract)
 LABELS = {"engine": "bench3dmm", "published": "published formulation"}
 
 
@@ -125,6 +126,46 @@ def layers_figure(record: dict[str, Any]) -> Figure:
             axes.set_title(f"preset {preset}, {rows['mesh'].iloc[0]}, batch {rows['batch'].iloc[0]}")
         axes.legend(loc="upper right")
         add_footer(figure, "Percent: floor / achieved. " + machine_line(record))
+    return figure
+
+
+def lamm_figure(record: dict[str, Any]) -> Figure:
+    """Meshes a second on one CPU thread, and training memory and time over vertices, of LAMM and of spiral models."""
+    from matplotlib.figure import Figure
+
+    frame = pd.DataFrame(record["lamm"])
+    frame["label"] = frame["model"] + " (" + frame["preset"] + ")"
+    labels = list(dict.fromkeys(frame["label"]))
+    strokes = {
+        label: {"color": PALETTE[place % len(PALETTE)], "marker": "osD^vP*X"[place % 8], "ls": line}
+        for place, (label, line) in enumerate(
+            (label, "-" if label.startswith("lamm") else (0, (4, 1.6))) for label in labels
+        )
+    }
+    generated, trained = frame[frame["what"] == "generation"], frame[frame["what"] == "training"]
+    with style():
+        figure = Figure(figsize=(9.0, 3.6), layout="constrained")
+        bars, memory, time = figure.subplots(1, 3)
+        at = np.arange(len(generated))[::-1]
+        rates = [1 / timing["median"] for timing in generated["mesh_s"]]
+        bars.barh(at, rates, height=0.7, color=[strokes[label]["color"] for label in generated["label"]])
+        for y, rate in zip(at, rates, strict=True):
+            bars.annotate(f"{rate:,.0f}", (rate, y), (3, 0), textcoords="offset points", va="center", fontsize=8)
+        bars.axvline(CLAIMED_RATE, color=SOFT, ls=":", lw=1)
+        claim = {"textcoords": "offset points", "fontsize": 7, "color": SOFT}
+        bars.annotate(f"claimed: {CLAIMED_RATE}", (CLAIMED_RATE, at[-1]), (3, -12), **claim)
+        bars.set_yticks(at, list(generated["label"]), fontsize=7)
+        bars.set_xlabel("meshes a second")
+        bars.set_xlim(0, 1.2 * max(rates))
+        bars.set_title(f"decoding, {generated['vertices'].iloc[0]:,} vertices, one thread")
+        for axes, key, factor, title in ((memory, "peak_mb", 1.0, "MB"), (time, "step_s", 1e3, "ms")):
+            for label, part in trained.groupby("label", sort=False):
+                axes.plot(part["vertices"], factor * part[key], ms=4, label=label, **strokes[label])
+            axes.set(xscale="log", yscale="log", xlabel="vertices")
+            axes.grid(True, which="major", alpha=0.3)
+            axes.set_title(f"training, batch {trained['batch'].iloc[0]}: {title}")
+        time.legend(fontsize=6)
+        add_footer(figure, f"d = {frame['latent'].iloc[0]}. " + machine_line(record))
     return figure
 
 

@@ -87,6 +87,20 @@ def _peers(rows: list[dict[str, Any]]) -> Table:
     return f"{title}; closed-form fit of {fits}", columns, body
 
 
+def _lamm(rows: list[dict[str, Any]]) -> Table:
+    columns = ["model", "preset", "vertices", "d", "batch", "ms", "(min–max)", "meshes/s", "MB"]
+    body = []
+    for row in rows:
+        named = [row["model"], row["preset"], f"{row['vertices']:,}", str(row["latent"]), str(row["batch"])]
+        if row["what"] == "generation":
+            body.append([*named, *_spread(row["mesh_s"], 1e3, 2), f"{1 / row['mesh_s']['median']:,.0f}", ""])
+        else:
+            rate = f"{row['batch'] / row['step_s']:,.0f}"
+            body.append([*named, f"{1e3 * row['step_s']:.1f}", "", rate, f"{row['peak_mb']:,.0f}"])
+    title = "LAMM beside spiral models: batch 1 decodes a code on one CPU thread, the others are training steps"
+    return title, columns, body
+
+
 def _layers(rows: list[dict[str, Any]]) -> Table:
     columns = ["preset", "layer", "vertices", "channels", "order", "MFLOP", "MB", "floor ms", "achieved ms",
                "of floor", "GFLOP/s"]  # fmt: skip
@@ -132,6 +146,7 @@ def _around(values: dict[str, float]) -> Table:
 _MAKERS = {
     "compare": _compare,
     "peers": _peers,
+    "lamm": _lamm,
     "layers": _layers,
     "scaling": _scaling,
     "together": _together,
