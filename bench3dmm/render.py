@@ -16,11 +16,15 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench3dmm.errors import Bench3dmmError, MeshError, UnknownNameError
 from bench3dmm.mesh.normals import vertex_normals
+
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
 
 RENDERER_VARIABLE = "BENCH3DMM_RENDERER"
 RENDERERS = ("pyvista", "matplotlib")
@@ -111,7 +115,7 @@ def render_mesh(
     size: int | tuple[int, int] = 400,
     camera: str = "front",
     view: View | None = None,
-    cmap: str = ERROR_MAP,
+    cmap: str | Colormap = ERROR_MAP,
     clim: tuple[float, float] = ERROR_RANGE,
     background: str | None = "white",
 ) -> np.ndarray:
@@ -149,7 +153,7 @@ def render_meshes(
     size: int | tuple[int, int] = 400,
     camera: str = "front",
     view: View | None = None,
-    cmap: str = ERROR_MAP,
+    cmap: str | Colormap = ERROR_MAP,
     clim: tuple[float, float] = ERROR_RANGE,
     background: str | None = "white",
 ) -> np.ndarray:
@@ -232,7 +236,7 @@ def render_wireframe(
     return _shrink(np.asarray(canvas.buffer_rgba())[..., :3])
 
 
-def paint(values: np.ndarray, cmap: str = ERROR_MAP, clim: tuple[float, float] = ERROR_RANGE) -> np.ndarray:
+def paint(values: np.ndarray, cmap: str | Colormap = ERROR_MAP, clim: tuple[float, float] = ERROR_RANGE) -> np.ndarray:
     """Values (…) as colours (…, 3) in [0, 1]: clamped to `clim`, grey where a value is not finite."""
     low, high = clim
     if not high > low:
@@ -243,11 +247,13 @@ def paint(values: np.ndarray, cmap: str = ERROR_MAP, clim: tuple[float, float] =
     return colours
 
 
-def colour_map(name: str):
-    """A matplotlib colour map by name; `PAPER_MAP` is the paper's blue → green → red."""
+def colour_map(name: str | Colormap) -> Colormap:
+    """A matplotlib colour map by name, or itself; `PAPER_MAP` is the paper's blue → green → red."""
     import matplotlib
     from matplotlib.colors import LinearSegmentedColormap
 
+    if not isinstance(name, str):
+        return name
     if name == PAPER_MAP:
         return LinearSegmentedColormap.from_list(PAPER_MAP, ["#0000ff", "#00ff00", "#ff0000"])
     if name not in matplotlib.colormaps:

@@ -170,7 +170,7 @@ def test_compared_numbers_are_consistent(record):
 
 
 def test_lamm_is_measured_beside_spiral_models(record):
-    """Decoding one code on one thread, after which torch has its threads again; a step in no less than its meshes take."""
+    """Decoding leaves torch its threads; a training step takes no less memory than its meshes."""
     generated = [row for row in record["lamm"] if row["what"] == "generation"]
     assert [row["model"] for row in generated] == ["lamm", "neural3dmm"]
     assert all(0 < row["mesh_s"]["min"] <= row["mesh_s"]["median"] and row["batch"] == 1 for row in generated)

@@ -15,6 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from bench3dmm import artefacts, data, generative
 from bench3dmm.artefacts import generative as drawn
+from bench3dmm.artefacts import grid
 from bench3dmm.artefacts.setup import Setup
 from bench3dmm.checkpoint import load_run
 from bench3dmm.errors import Bench3dmmError, DataError
@@ -287,7 +288,7 @@ def trained(faces, tmp_path_factory, scratch_cache):
 @pytest.fixture
 def book(faces, trained, monkeypatch):
     monkeypatch.setitem(data._registered, "sphere", lambda: faces)
-    monkeypatch.setattr(drawn, "CELL", 24)
+    monkeypatch.setattr(grid, "CELL", 24)
     return Workbook("sphere", "sphere", "smoke", 1, trained.folder, device="cpu", jobs=1)
 
 

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench3dmm import generative
+from bench3dmm.artefacts.grid import mesh_grid
 from bench3dmm.artefacts.setup import Chosen, Setup, choose
 from bench3dmm.artefacts.tables import NONE
 from bench3dmm.bootstrap import bootstrap_mean
 from bench3dmm.data.splits import make_split
 from bench3dmm.errors import DataError
 from bench3dmm.experiments import PEER_LATENTS
-from bench3dmm.figures import colour_bar, picture, run_line, style, tight_size
+from bench3dmm.figures import run_line
 from bench3dmm.latent import LatentGaussian
-from bench3dmm.render import ERROR_MAP, contact_sheet, fit_view, render_meshes
 from bench3dmm.run import PROFILES, rows_of_profile
 
 if TYPE_CHECKING:
@@ -38,9 +38,6 @@ STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
 STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0)
 STRONG = 0.9  # of the strongest level among the test meshes: what is shown
 MEASURED = 200  # test meshes, at most, that the table goes through
-TRANSFER_RANGE = (0.0, 4.0)  # mm
-CELL = 240  # pixels
-CELL_INCHES = 0.95
 SPECIFICITY = "specificity: mean distance of random shapes to the nearest training mesh"
 NO_MODEL = "vertices,\nno model"
 
@@ -73,7 +70,7 @@ def sampling_figure(
         misfits += _misfits(result.run.model, codes, gaussian)
     said = [f"Gaussian fitted to the codes of {len(train):,} training meshes", "the same random numbers for all models"]
     titles = ["mean code", *(f"sample {i + 1}" for i in range(SAMPLES))]
-    return _grid(np.stack(shapes), dataset, _labels(chosen), titles, _footer(chosen, latent, *said, *misfits))
+    return mesh_grid(np.stack(shapes), dataset, _labels(chosen), titles, _footer(chosen, latent, *said, *misfits))
 
 
 def interpolation_figure(
@@ -88,7 +85,7 @@ def interpolation_figure(
     shapes = np.stack([np.stack([a, *points, b]) for points in [*lines, generative.line(a, b, STEPS)]])
     titles = [f"true\n{_name(dataset, first)}", *(f"{step:g}" for step in STEPS), f"true\n{_name(dataset, last)}"]
     said = "first and last of the test meshes at full expression that differ in both"
-    return _grid(shapes, dataset, [*_labels(chosen), NO_MODEL], titles, _footer(chosen, latent, said))
+    return mesh_grid(shapes, dataset, [*_labels(chosen), NO_MODEL], titles, _footer(chosen, latent, said))
 
 
 def extrapolation_figure(
@@ -105,7 +102,7 @@ def extrapolation_figure(
     shapes = np.stack([np.stack([neutral, mesh, *points]) for points in lines])
     titles = ["true\nneutral", f"true\n{_name(dataset, row)}", *(f"{strength:g}" for strength in STRENGTHS)]
     said = "the middle one of the test meshes at full expression · numbers: strength of the expression"
-    return _grid(shapes, dataset, [*_labels(chosen), NO_MODEL], titles, _footer(chosen, latent, said))
+    return mesh_grid(shapes, dataset, [*_labels(chosen), NO_MODEL], titles, _footer(chosen, latent, said))
 
 
 def transfer_figure(
@@ -127,7 +124,7 @@ def transfer_figure(
     titles = [f"{a}\nneutral", _name(dataset, given[1]), f"{b}\nneutral", f"{b}\ntransferred", f"{b}\ntrue", "error"]
     said = "the middle one of the test meshes at full expression, example by the next person · error after alignment"
     labels = [*_labels(chosen), NO_MODEL]
-    return _grid(shapes, dataset, labels, titles, _footer(chosen, latent, said), error)
+    return mesh_grid(shapes, dataset, labels, titles, _footer(chosen, latent, said), error)
 
 
 def generative_table(
@@ -284,41 +281,3 @@ def _misfits(name: str, codes: np.ndarray, gaussian: LatentGaussian) -> list[str
     if still := int((np.ptp(codes, axis=0) == 0).sum()):
         said.append(f"{name}: {still} of its {codes.shape[1]} units never vary")
     return said
-
-
-def _grid(
-    shapes: np.ndarray,
-    dataset: Dataset,
-    labels: Sequence[str],
-    titles: Sequence[str],
-    footer: str,
-    error: np.ndarray | None = None,
-) -> Figure:
-    """Meshes (R, C, V, 3) in rows and columns with one camera; an ``error`` (R, V) is painted on the last column."""
-    faces, flat = dataset.template.faces, shapes.reshape(-1, *shapes.shape[2:])
-    width, height = size = tight_size(flat, CELL)
-    view = fit_view(flat, "front", size)
-    images = list(render_meshes(flat, faces, size=size, view=view))
-    columns = shapes.shape[1]
-    if error is not None:
-        painted = {"cmap": ERROR_MAP, "clim": TRANSFER_RANGE}
-        images[columns - 1 :: columns] = render_meshes(
-            shapes[:, -1], faces, values=error, size=size, view=view, **painted
-        )
-    sheet = contact_sheet(images, columns=columns, gap=0)
-    lines = max(title.count("\n") for title in titles) + 1
-    with style():
-        right = 0.15 if error is None else 1.45
-        margins = {"left": 0.9, "right": right, "top": 0.1 + 0.15 * lines}
-        figure, axes = picture(sheet, columns * CELL_INCHES, **margins, footer=footer)
-        for column, title in enumerate(titles):
-            axes.text((column + 0.5) * width, -6, title, ha="center", va="bottom", fontsize=8)
-        for row, label in enumerate(labels):
-            axes.text(-10, (row + 0.5) * height, label, ha="right", va="center", fontsize=8)
-        if error is not None:
-            from matplotlib.colors import Normalize
-
-            for row, mean in enumerate(error.mean(axis=1)):
-                axes.text(columns * width + 10, (row + 0.5) * height, f"mean\n{mean:.2f} mm", va="center", fontsize=8)
-            colour_bar(figure, ERROR_MAP, Normalize(*TRANSFER_RANGE))
-    return figure

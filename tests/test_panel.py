@@ -1,0 +1,129 @@
+"""The editing panel without a browser, and figures of edited faces, with an editor in place of a trained model."""
+
+from __future__ import annotations
+
+import io
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from conftest import sphere_dataset
+from matplotlib.image import imread
+
+from bench3dmm.artefacts import edited_faces, grid
+from bench3dmm.editing import displacements_of
+from bench3dmm.manipulation import HandleEditor
+from bench3dmm.partition import partition_of
+from bench3dmm.results import Result
+from bench3dmm.run import published_run
+
+pytest.importorskip("ipywidgets")
+panel = pytest.importorskip("bench3dmm.panel")
+RUN = published_run(dataset="sphere", model="lamm", preset="small", latent=8, task="manipulation")
+
+
+@pytest.fixture(scope="module")
+def spheres():
+    return sphere_dataset()
+
+
+@pytest.fixture(scope="module")
+def model(spheres):
+    """Handle deformation where a network is expected."""
+    partition = partition_of(spheres.template.vertices, spheres.template.faces)
+    handles = HandleEditor(partition)
+
+    def edit(mesh, by_region):
+        moved = displacements_of(partition, by_region)
+        return handles(np.asarray(mesh)[None], moved[None])[0]
+
+    class Network(torch.nn.Module):
+        def encode(self, x):
+            return x.flatten(1)
+
+        def decode(self, z, displacements):
+            x = z.view(len(z), -1, 3).clone()
+            x[:, torch.from_numpy(partition.control_ids)] += displacements
+            return x
+
+    shape = spheres.template.vertices
+    normaliser = SimpleNamespace(
+        deviation=np.ones_like(shape), apply=lambda x: np.asarray(x, np.float32), invert=lambda x: x
+    )
+    return SimpleNamespace(
+        network=Network(),
+        normaliser=normaliser,
+        partition=partition,
+        template=spheres.template,
+        device=torch.device("cpu"),
+        edit=edit,
+        reconstruct=lambda mesh: np.asarray(mesh),
+    )
+
+
+@pytest.fixture
+def edit_panel(model, spheres, monkeypatch):
+    monkeypatch.setattr(panel, "PIXELS", 48)
+    return panel.EditPanel(model, spheres.vertices[0])
+
+
+def test_a_slider_moves_the_region_and_the_picture_follows(edit_panel, model):
+    before = edit_panel.image.value
+    assert imread(io.BytesIO(before)).shape[:2] == (48, 48) and "no displacement" in edit_panel.text.value
+    edit_panel.region.value = "nose"
+    edit_panel.sliders["forward"].value = 8
+    assert edit_panel.image.value != before and "inside" in edit_panel.text.value
+    moved = edit_panel.edited() - edit_panel.mesh
+    np.testing.assert_allclose(moved[model.partition.controls["nose"]], [[0, 0, 8]] * 9, atol=1e-4)
+    np.testing.assert_allclose(moved[model.partition.controls["chin"]], 0, atol=1e-4)
+
+
+def test_regions_keep_their_displacements_until_all_are_forgotten(edit_panel):
+    edit_panel.region.value = "nose"
+    edit_panel.sliders["up"].value = 3
+    edit_panel.region.value = "chin"
+    assert [slider.value for slider in edit_panel.sliders.values()] == [0, 0, 0]
+    edit_panel.sliders["to the left"].value = -2
+    edit_panel.region.value = "nose"
+    assert [slider.value for slider in edit_panel.sliders.values()] == [0, 3, 0]
+    assert edit_panel.moved["chin"].tolist() == [-2, 0, 0]
+    plain = panel.EditPanel(edit_panel.model, edit_panel.mesh).image.value
+    edit_panel.reset.click()
+    assert not any(moved.any() for moved in edit_panel.moved.values()) and edit_panel.image.value == plain
+
+
+def test_turning_and_painting_change_the_picture_alone(edit_panel):
+    edit_panel.region.value = "mouth"
+    edit_panel.sliders["forward"].value = 5
+    pictures = {edit_panel.image.value}
+    edited = edit_panel.edited()
+    edit_panel.turn.value = 40
+    pictures.add(edit_panel.image.value)
+    edit_panel.painted.value = True
+    pictures.add(edit_panel.image.value)
+    assert len(pictures) == 3
+    np.testing.assert_array_equal(edit_panel.edited(), edited)
+
+
+def test_a_turn_of_a_quarter_brings_the_front_to_the_side():
+    mesh = np.array([[0.0, 1.0, 2.0]])
+    np.testing.assert_allclose(panel._turned(mesh, 90, np.zeros(3)), [[2, 1, 0]], atol=1e-9)
+    np.testing.assert_allclose(panel._turned(mesh, 180, np.array([0, 0, 1.0])), [[0, 1, 0]], atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["edit_figure", "swap_figure", "region_samples_figure"])
+def test_figures_name_run_and_person(name, model, spheres, monkeypatch):
+    monkeypatch.setattr(grid, "CELL", 24)
+    result = Result(RUN, {}, {}, {"sample_index": np.arange(0, 48, 3), "loss": np.ones(2)})
+    more = (np.arange(1, 48, 3),) if name == "region_samples_figure" else ()
+    figure = getattr(edited_faces, name)(result, model, spheres, *more)
+    said = " ".join(text.get_text() for text in figure.texts)
+    assert "sphere" in said and "lamm (small)" in said and "neutral" in said
+
+
+def test_the_regions_are_in_the_legend_with_their_control_vertices(spheres, monkeypatch):
+    monkeypatch.setattr(edited_faces, "REGION_PIXELS", 60)
+    figure = edited_faces.partition_figure(spheres, spheres)
+    entries = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert "mouth (12)" in entries and "skull" in entries and len(entries) == 11
