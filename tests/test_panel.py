@@ -119,7 +119,8 @@ def test_figures_name_run_and_person(name, model, spheres, monkeypatch):
     more = (np.arange(1, 48, 3),) if name == "region_samples_figure" else ()
     figure = getattr(edited_faces, name)(result, model, spheres, *more)
     said = " ".join(text.get_text() for text in figure.texts)
-    assert "sphere" in said and "lamm (small)" in said and "neutral" in said
+    assert "sphere" in said and "lamm (small)" in said
+    assert any(expression in said for expression in ("angry", "happy", "sad", "neutral"))
 
 
 def test_the_regions_are_in_the_legend_with_their_control_vertices(spheres, monkeypatch):
