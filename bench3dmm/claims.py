@@ -361,7 +361,7 @@ def _judge(claim: Claim, evidence: _Evidence, paper_effect: float | None) -> Ver
     lacking = list(dict.fromkeys(lack for cell in claim.needs if (lack := evidence.lacks(cell))))
     effect, seed_effects = (None, ()) if lacking or not seeds else evidence.estimate(claim, seeds)
     reasons = lacking or _obstacles(claim, evidence, seeds)
-    verdict, reason = (INCONCLUSIVE, "; ".join(reasons)) if reasons else _decide(claim, effect)
+    verdict, reason = (INCONCLUSIVE, "; ".join(reasons)) if reasons else decide(claim, effect)
     return Verdict(
         claim,
         verdict,
@@ -376,7 +376,8 @@ def _judge(claim: Claim, evidence: _Evidence, paper_effect: float | None) -> Ver
     )
 
 
-def _decide(claim: Claim, effect: Interval) -> tuple[str, str]:
+def decide(claim: Claim, effect: Interval) -> tuple[str, str]:
+    """The verdict that an effect's interval gives a claim, and why."""
     low, high = claim.holds(effect.low), claim.holds(effect.high)
     if low and high:
         return REPRODUCED, f"the whole interval is {claim.criterion}"

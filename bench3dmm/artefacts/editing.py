@@ -55,7 +55,7 @@ def manipulation_table(results: Sequence[Result], setup: Setup | None = None, pl
             "all at once (mm)": _cell(rated.all_at_once()),
             "seeds": rated.seeds,
         }
-        for label, rated in _methods(chosen.results).items()
+        for label, rated in methods(chosen.results).items()
     ]
     frame = pd.DataFrame(rows).set_index("method")
     frame.attrs["footer"] = _foot(
@@ -77,7 +77,7 @@ def locality_table(results: Sequence[Result], setup: Setup | None = None, place:
     regions = list(chosen.results[0].metrics["manipulation"]["by_region"])
     columns = {
         label: [_cell(rated.ratio(number), 1) for number in (*range(len(regions)), None)]
-        for label, rated in _methods(chosen.results).items()
+        for label, rated in methods(chosen.results).items()
         if rated.leaks
     }
     frame = pd.DataFrame(columns, index=[*regions, "all"]).rename_axis("edited region")
@@ -85,7 +85,11 @@ def locality_table(results: Sequence[Result], setup: Setup | None = None, place:
     return frame
 
 
-class _Rated:
+Mean = Callable[[np.ndarray], np.ndarray]
+"""Of (S, n) values, a row a seed and a column a pair: one number, or one for every resample."""
+
+
+class Rated:
     """One method's edits: over seeds, pairs and regions.
 
     Attributes:
@@ -93,11 +97,10 @@ class _Rated:
         full: (S, n).
     """
 
-    def __init__(self, values: np.ndarray, full: np.ndarray, units: np.ndarray) -> None:
+    def __init__(self, values: np.ndarray, full: np.ndarray, units: np.ndarray, own_seed: int = 1) -> None:
         self.values, self.full = values.astype(np.float64), full
-        rng = np.random.default_rng(0)
-        self.pairs = draw_units(units, RESAMPLES, rng)
-        self.drawn_seeds = draw_weights(len(values), RESAMPLES, rng)
+        self.pairs = draw_units(units, RESAMPLES, np.random.default_rng(0))  # the same for every method
+        self.drawn_seeds = draw_weights(len(values), RESAMPLES, np.random.default_rng(own_seed))
 
     @property
     def seeds(self) -> int:
@@ -108,39 +111,50 @@ class _Rated:
         return bool(self.values[..., LEAKED].any())
 
     def mean(self, measure: str) -> Interval:
-        return self._interval(lambda mean: mean(self.values[..., MEASURES.index(measure)].mean(axis=2)))
+        return self._interval(lambda mean: self.mean_of(measure, mean))
 
     def all_at_once(self) -> Interval:
         return self._interval(lambda mean: mean(self.full))
 
     def ratio(self, region: int | None = None) -> Interval | None:
-        """Of one region, or of all; None where nothing leaks."""
+        """Of the movements inside and outside, in one region or in all; None where nothing leaks."""
+        return self._interval(lambda mean: self.ratio_of(mean, region)) if self.leaks else None
+
+    def over(self, other: Rated, effect: Callable[[Rated, Mean], np.ndarray]) -> Interval:
+        """An effect of this method over the other's, from the same pairs in each resample, each with its own seeds."""
+        draws = effect(self, self._drawn) / effect(other, other._drawn)
+        point = float(effect(self, np.mean) / effect(other, np.mean))
+        return Interval(point, *percentile_interval(draws))
+
+    def mean_of(self, measure: str, mean: Mean) -> np.ndarray:
+        return mean(self.values[..., MEASURES.index(measure)].mean(axis=2))
+
+    def ratio_of(self, mean: Mean, region: int | None = None) -> np.ndarray:
         values = self.values if region is None else self.values[:, :, [region]]
-        if not values[..., LEAKED].any():
-            return None
-        return self._interval(
-            lambda mean: mean(values[..., MOVED].mean(axis=2)) / mean(values[..., LEAKED].mean(axis=2))
-        )
+        return mean(values[..., MOVED].mean(axis=2)) / mean(values[..., LEAKED].mean(axis=2))
 
-    def _interval(self, effect: Callable[[Callable[[np.ndarray], np.ndarray]], np.ndarray]) -> Interval:
-        """Of a function of means of (S, n) arrays, all drawn alike."""
-        draws = effect(lambda values: resampled_means(values, self.pairs, self.drawn_seeds))
-        return Interval(float(effect(lambda values: values.mean())), *percentile_interval(draws))
+    def _interval(self, effect: Callable[[Mean], np.ndarray]) -> Interval:
+        return Interval(float(effect(np.mean)), *percentile_interval(effect(self._drawn)))
+
+    def _drawn(self, values: np.ndarray) -> np.ndarray:
+        """The mean of (S, n) values in every resample."""
+        return resampled_means(values, self.pairs, self.drawn_seeds)
 
 
-def _methods(results: Sequence[Result]) -> dict[str, _Rated]:
+def methods(results: Sequence[Result]) -> dict[str, Rated]:
     """By label: the trained methods, best in the region first, then what needs no training."""
     groups: dict[str, list[Result]] = {}
     for result in results:
         groups.setdefault(_label(result), []).append(result)
+    labels = sorted(groups)
     known = persons(results[0].run.dataset)
     pairs = results[0].arrays["edit_pairs"]
     units = np.arange(len(pairs)) if known is None else known[pairs[:, 0]]
 
-    def rated(group: Sequence[Result], editor: str) -> _Rated:
+    def rated(group: Sequence[Result], editor: str) -> Rated:
         at = EDITORS.index(editor)
         values, full = ([one.arrays[name][at] for one in group] for name in ("edit_values", "edit_full"))
-        return _Rated(np.stack(values), np.stack(full), units)
+        return Rated(np.stack(values), np.stack(full), units, 1 + labels.index(_label(group[0])))
 
     trained = {label: rated(group, "model") for label, group in groups.items()}
     trained = dict(sorted(trained.items(), key=lambda entry: entry[1].mean("inside_mm").point))
