@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench3dmm.artefacts.editing import Rated, methods
-from bench3dmm.artefacts.setup import Setup
 from bench3dmm.bootstrap import Interval
 from bench3dmm.claims import INCONCLUSIVE, Verdict, decide
+from bench3dmm.edits import Rated, methods
 from bench3dmm.experiments import LAMM_LATENT, lamm_preset
 from bench3dmm.ranking import LEAST_SEEDS, on_protocol, rank_models
 from bench3dmm.statements import Claim
 
 if TYPE_CHECKING:
+    from bench3dmm.artefacts.setup import Setup
     from bench3dmm.results import Result
 
 OTHERS = ("coma", "spiralnet", "neural3dmm")
@@ -98,16 +98,14 @@ CLAIMS = (
 )
 
 
-def lamm_verdicts(
-    results: Sequence[Result], setup: Setup | None = None, bench: Mapping[str, Any] | None = None
-) -> list[Verdict]:
+def lamm_verdicts(results: Sequence[Result], setup: Setup, bench: Mapping[str, Any] | None = None) -> list[Verdict]:
     """A verdict on every claim.
 
     Args:
         results: of the experiments ``peers``, ``lamm`` and ``manipulation``; others are ignored.
+        setup: datasets in the two places, and the profile.
         bench: a record with the section ``lamm``, see `bench3dmm.bench.load_bench`.
     """
-    setup = setup or Setup()
     measures: dict[str, Callable[[], tuple[Interval, list[Result]]]] = {
         "lamm-reconstruction": lambda: _reconstruction(results, setup),
         "lamm-local": lambda: _edits(results, setup, "above", lambda lamm, _: lamm.ratio()),

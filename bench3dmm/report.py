@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench3dmm.artefacts import (
     ARTEFACTS,
+    EDITING_EXPERIMENTS,
     PEER_EXPERIMENTS,
     Artefact,
     Material,
@@ -212,10 +213,12 @@ def _blocks(evidence: _Evidence) -> Iterator[Block]:
     for heading, trained in (("Data and model", False), ("Results", True)):
         yield Heading(heading)
         for name, artefact in ARTEFACTS.items():
-            if bool(artefact.needs) == trained and not _of_peers(artefact):
+            if bool(artefact.needs) == trained and not _needs(artefact, *PEER_EXPERIMENTS, *EDITING_EXPERIMENTS):
                 yield from _artefact(name, artefact, material, evidence)
     yield Heading("Models on one protocol")
     yield from _compared(material, evidence)
+    yield Heading("Editing by regions")
+    yield from _edited(material, evidence)
     yield Heading("Text against released code")
     yield Text("What changes where the paper's text and its released code differ; docs/ledger.md has all differences.")
     yield _located(ledger_block(evidence.everything, evidence.setup, _subjects(evidence)), evidence)
@@ -223,8 +226,8 @@ def _blocks(evidence: _Evidence) -> Iterator[Block]:
     yield from _provenance(evidence)
 
 
-def _of_peers(artefact: Artefact) -> bool:
-    return bool(set(artefact.needs) & set(PEER_EXPERIMENTS))
+def _needs(artefact: Artefact, *experiments: str) -> bool:
+    return bool(set(artefact.needs) & set(experiments))
 
 
 def _compared(material: Material, evidence: _Evidence) -> Iterator[Block]:
@@ -237,7 +240,18 @@ def _compared(material: Material, evidence: _Evidence) -> Iterator[Block]:
     for sentence in said:
         yield Text(sentence)
     for name, artefact in ARTEFACTS.items():
-        if _of_peers(artefact):
+        if _needs(artefact, *PEER_EXPERIMENTS):
+            yield from _artefact(name, artefact, material, evidence)
+
+
+def _edited(material: Material, evidence: _Evidence) -> Iterator[Block]:
+    """The manipulation task; one line where none of its runs is stored."""
+    runs = set(evidence.setup.runs(*EDITING_EXPERIMENTS))
+    if not any(result.run in runs for result in material.results):
+        yield Notice(f"No edits are stored; {evidence.setup.command('manipulation')} trains them")
+        return
+    for name, artefact in ARTEFACTS.items():
+        if _needs(artefact, *EDITING_EXPERIMENTS):
             yield from _artefact(name, artefact, material, evidence)
 
 

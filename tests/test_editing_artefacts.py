@@ -7,6 +7,7 @@ import pytest
 
 from bench3dmm.artefacts import Setup, editing
 from bench3dmm.artefacts.setup import persons
+from bench3dmm.edits import REFERENCES
 from bench3dmm.errors import DataError
 from bench3dmm.manipulation import EDITORS, MEASURES, OTHER, SAME
 from bench3dmm.results import Result
@@ -45,9 +46,9 @@ def test_methods_are_listed_by_their_error_and_references_last(results):
     trained = list(frame.index[:4])
     assert set(trained) == {"lamm (small)", "lamm (small-mixer)", "lamm (small), without stage 1", "pca"}
     assert trained[2:] == ["lamm (small), without stage 1", "pca"]
-    assert list(frame.index[4:]) == list(editing.REFERENCES.values())
+    assert list(frame.index[4:]) == list(REFERENCES.values())
     assert frame.loc["lamm (small)", "seeds"] == 3 and frame.loc["pca", "seeds"] == 1
-    unchanged = frame.loc[editing.REFERENCES["copy"]]
+    unchanged = frame.loc[REFERENCES["copy"]]
     assert unchanged["in / out"] == "–" and unchanged["outside (mm)"] == "0.00 [0.00, 0.00]"
     footer = frame.attrs["footer"]
     assert "mh-scan" in footer and "60 pairs of test meshes" in footer and "missing" not in footer
@@ -70,7 +71,7 @@ def test_intervals_hold_the_mean_and_a_ratio_of_what_moves_together_is_known_exa
 def test_locality_is_by_region(results):
     frame = editing.locality_table(results, SETUP)
     assert list(frame.index) == [*REGIONS, "all"]
-    assert editing.REFERENCES["copy"] not in frame.columns and editing.REFERENCES["handles"] in frame.columns
+    assert REFERENCES["copy"] not in frame.columns and REFERENCES["handles"] in frame.columns
     assert (frame == "8.0 [8.0, 8.0]").all(axis=None)
 
 

@@ -12,6 +12,18 @@ from typing import TYPE_CHECKING
 
 from bench3dmm.artefacts.architecture import figure1
 from bench3dmm.artefacts.curves import convergence_figure, figure4, figure5, figure6
+from bench3dmm.artefacts.edited_faces import (
+    edit_figure,
+    partition_figure,
+    region_samples_figure,
+    swap_figure,
+)
+from bench3dmm.artefacts.editing import (
+    EDITING_EXPERIMENTS,
+    lamm_claims_table,
+    locality_table,
+    manipulation_table,
+)
 from bench3dmm.artefacts.faces import error_view, figure2, figure3, figure7, figure8, figure9
 from bench3dmm.artefacts.generative import (
     extrapolation_figure,
@@ -59,6 +71,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ARTEFACTS",
+    "EDITING_EXPERIMENTS",
     "PEER_EXPERIMENTS",
     "Artefact",
     "Material",
@@ -68,6 +81,7 @@ __all__ = [
     "common_training_table",
     "convergence_figure",
     "convergence_table",
+    "edit_figure",
     "error_over_latent_figure",
     "error_over_time_figure",
     "error_view",
@@ -85,19 +99,25 @@ __all__ = [
     "generalization_table",
     "generative_table",
     "interpolation_figure",
+    "lamm_claims_table",
     "landmark_distance_figure",
     "landmark_table",
+    "locality_table",
+    "manipulation_table",
     "measures_table",
     "pairs_table",
+    "partition_figure",
     "peer_rankings",
     "peers_faces_figure",
     "peers_headline",
     "published_table",
     "ranking_table",
     "region_figure",
+    "region_samples_figure",
     "sampling_figure",
     "save_table",
     "stored_results",
+    "swap_figure",
     "table1",
     "table2",
     "transfer_figure",
@@ -309,5 +329,25 @@ ARTEFACTS: dict[str, Artefact] = {
         lambda m: published_table(m.results, m.setup),
         ("peers",),
         "Published errors of these models, and ours on {coma}, which are not to be compared.",
+    ),
+    "edits": Artefact(
+        lambda m: manipulation_table(m.results, m.setup),
+        ("manipulation",),
+        "One region of a face of {bu3dfe} edited by its control vertices: how near it comes, what else moves.",
+    ),
+    "edits-coma": Artefact(
+        lambda m: manipulation_table(m.results, m.setup, "coma"),
+        ("manipulation",),
+        "One region of a face of {coma} edited by its control vertices: how near it comes, what else moves.",
+    ),
+    "locality": Artefact(
+        lambda m: locality_table(m.results, m.setup),
+        ("manipulation",),
+        "Movement inside an edited region over that outside, on {bu3dfe}.",
+    ),
+    "lamm-claims": Artefact(
+        lambda m: lamm_claims_table(m.results, m.setup),
+        ("manipulation",),
+        "What LAMM's paper claims, on {bu3dfe} and {coma}.",
     ),
 }
