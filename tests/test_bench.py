@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from bench3dmm import bench
-from bench3dmm.bench import lamm as lamm_section
 from bench3dmm.bench import peers as peers_section
 from bench3dmm.bench import pictures, report, scaling
 from bench3dmm.bench.cases import (
@@ -120,9 +119,8 @@ def record():
     with pytest.MonkeyPatch.context() as patch:  # that a process is started is tested by the comparison
         patch.setattr(peers_section, "in_process", lambda task, **settings: TASKS[task](**settings))
         beside = peers("face-1200", 3, CPU, 24)
-        patch.setattr(lamm_section, "in_process", lambda task, **settings: TASKS[task](**settings))
-        generated = generation("face-1200", 3, [("lamm", "small"), ("neural3dmm", "paper")])
-        trained = [training("face-1200", "lamm", "small", "cpu")]
+    generated = generation("face-1200", 3, [("lamm", "small"), ("neural3dmm", "paper")])
+    trained = [training("face-1200", "lamm", "small", "cpu")]
     trained += [{**trained[0], "vertices": n, "peak_mb": n / 10, "step_s": n / 1e5} for n in (5000, 50_000)]
     layers = [
         {**row, "mesh": "face-1200", "preset": preset, "batch": 4}
