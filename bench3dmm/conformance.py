@@ -31,7 +31,7 @@ from bench3dmm.mesh.coarsen import Hierarchy, build_hierarchy
 from bench3dmm.models import build_model, closed_form, preset_names, published_training
 from bench3dmm.models import check_model as check_model_name
 from bench3dmm.objective import arrange
-from bench3dmm.run import Run
+from bench3dmm.run import TRAINING, Run
 from bench3dmm.step import gradients
 from bench3dmm.train import Normaliser, Schedule, fit, load_normalised
 from bench3dmm.weights import load_model, save_weights
@@ -41,7 +41,6 @@ FACTORS = (4, 4, 2, 2)  # five levels, as on the full-size templates
 EPOCHS = 40  # of one batch each
 LEARNT = 0.98  # of the first loss; what is below has fallen
 NEAR = 1e-4  # relative; what float32 may differ by when a batch's size or layout changes
-TRAINING = ("optimizer", "learning_rate", "learning_rate_decay", "weight_decay", "batch_size")
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 
 

@@ -132,15 +132,14 @@ class PCAEditor:
     partition: Partition
 
     def __call__(self, sources: np.ndarray, displacements: np.ndarray) -> np.ndarray:
-        components = self.model.components.cpu().double().numpy().reshape(len(self.model.deviations), -1, 3)
-        basis = components * self.model.deviations.cpu().double().numpy()[:, None, None]
-        flat = (sources - self.normaliser.mean).reshape(len(sources), -1).astype(np.float64)
-        shape = flat @ components.reshape(len(components), -1).T @ components.reshape(len(components), -1)
-        moves = basis[:, self.partition.control_ids].reshape(len(basis), -1)  # (d, 3C)
-        gram = moves @ moves.T + TOLERANCE_MM**2 * np.eye(len(moves))
-        change = np.linalg.solve(gram, moves @ displacements.reshape(len(sources), -1).T.astype(np.float64)).T
-        edited = shape + change @ basis.reshape(len(basis), -1)
-        return edited.reshape(sources.shape) + self.normaliser.mean
+        device = self.model.components.device
+        x = torch.from_numpy(self.normaliser.apply(sources)).to(device)
+        basis = (self.model.components * self.model.deviations[:, None]).view(len(self.model.deviations), -1, 3)
+        moves = basis[:, torch.from_numpy(self.partition.control_ids).to(device)].flatten(1).double()  # (d, 3C)
+        gram = moves @ moves.T + TOLERANCE_MM**2 * torch.eye(len(moves), device=device, dtype=moves.dtype)
+        wanted = torch.from_numpy(displacements.reshape(len(sources), -1)).to(moves)
+        change = torch.linalg.solve(gram, moves @ wanted.T).T.to(x)
+        return self.normaliser.invert(self.model.decode(self.model.encode(x) + change).cpu().numpy())
 
 
 def copy_source(sources: np.ndarray, displacements: np.ndarray) -> np.ndarray:

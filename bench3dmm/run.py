@@ -63,6 +63,17 @@ ADDED = {
 """Fields that runs did not have at first, and the value that all of them had without saying so."""
 
 
+TRAINING = (
+    "optimizer",
+    "learning_rate",
+    "learning_rate_decay",
+    "weight_decay",
+    "batch_size",
+    "schedule",
+    "final_learning_rate",
+    "warm_up",
+)
+"""Fields of a run that a model's published training may set."""
 TASKS = {
     "reconstruction": "meshes from their codes",
     "manipulation": "control vertices displace regions; training goes on from the reconstruction's weights",
@@ -222,10 +233,7 @@ def base_run(run: Run) -> Run | None:
 
     if run.task != "manipulation" or closed_form(run.model):
         return None
-    trained = ("optimizer", "schedule", "final_learning_rate", "warm_up", "task")
-    rates = ("batch_size", "learning_rate", "learning_rate_decay", "weight_decay")
-    kept = {name: value for name, value in run.as_dict().items() if name not in (*trained, *rates)}
-    return published_run(**kept)
+    return published_run(**{name: value for name, value in run.as_dict().items() if name not in (*TRAINING, "task")})
 
 
 def run_command(run: Run) -> str:
