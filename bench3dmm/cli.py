@@ -638,6 +638,7 @@ def export_model(
     run_id: Annotated[str, typer.Argument(help="A stored run of this machine, see: bench3dmm list results.")],
     results_dir: Annotated[Path, typer.Option(help="Where runs are stored.")] = Path("results"),
     output: Annotated[Path | None, typer.Option(help="The folder; exported/RUN_ID if not given.")] = None,
+    half: Annotated[bool, typer.Option("--half", help="Numbers of 16 bits: half the size, hardly less exact.")] = False,
 ) -> None:
     """Write a trained model as a folder that loads anywhere: model.safetensors and model.json.
 
@@ -646,7 +647,7 @@ def export_model(
     """
     from bench3dmm.checkpoint import export
 
-    folder = export(run_id, results_dir, output)
+    folder = export(run_id, results_dir, output, half=half)
     for path in sorted(folder.glob("model.*")):
         typer.echo(f"{path}   {path.stat().st_size / 1e6:.2f} MB")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench3dmm.bootstrap import Interval
 from bench3dmm.claims import INCONCLUSIVE, Verdict, decide
-from bench3dmm.edits import Rated, methods
+from bench3dmm.edit_ratings import Rated, methods
 from bench3dmm.experiments import LAMM_LATENT, lamm_preset
 from bench3dmm.ranking import LEAST_SEEDS, on_protocol, rank_models
 from bench3dmm.statements import Claim

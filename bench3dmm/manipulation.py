@@ -92,6 +92,11 @@ def draw_pairs(samples: pd.DataFrame, rows: np.ndarray, count: int = PAIRS, seed
     return Pairs(rows[source], rows[target], persons[source] == persons[target])
 
 
+def partition_for(model: nn.Module, template: Template) -> Partition:
+    """The regions that a model was built on; of one that knows none, those of its template."""
+    return getattr(model, "partition", None) or partition_of(template.vertices, template.faces)
+
+
 def make_editor(
     model: nn.Module, normaliser: Normaliser, partition: Partition, device: torch.device | str = "cpu"
 ) -> Editor:
@@ -258,7 +263,7 @@ def measure_manipulation(
         ``manipulation`` as `summarise_edits` has it, under ``references`` the same of those; arrays ``edit_values``
         (editors, n, regions, measures) and ``edit_full`` (editors, n), by `EDITORS`, and ``edit_pairs`` (n, 2).
     """
-    partition = getattr(model, "partition", None) or partition_of(template.vertices, template.faces)
+    partition = partition_for(model, template)
     pairs = draw_pairs(samples, rows)
     model.eval()
     given = vertices, pairs, partition, template.faces

@@ -89,9 +89,13 @@ def save_weights(
     write_weights(path, Weights(run, state, normaliser, hierarchy, template.sha256, template.landmarks, path))
 
 
-def write_weights(path: Path, weights: Weights) -> None:
-    """Write one safetensors file; vertex ids take 16 bits where they fit."""
-    tensors = {f"model/{name}": array for name, array in weights.model.items()}
+def write_weights(path: Path, weights: Weights, *, half: bool = False) -> None:
+    """Write one safetensors file; vertex ids take 16 bits where they fit.
+
+    Args:
+        half: the model's numbers in 16 bits (half precision) too. It computes in 32 bits all the same, once loaded.
+    """
+    tensors = {f"model/{name}": _halved(array) if half else array for name, array in weights.model.items()}
     tensors |= {f"normaliser/{name}": getattr(weights.normaliser, name) for name in ("mean", "deviation")}
     tensors |= {f"hierarchy/{name}": _packed(array) for name, array in weights.hierarchy.arrays().items()}
     if weights.landmarks is not None:
@@ -146,6 +150,10 @@ def load_model(
             f"{dataset.template.sha256[:12]}…: vertices would not correspond; train on this dataset"
         )
     return weights.build(device), weights.normaliser
+
+
+def _halved(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float16) if array.dtype == np.float32 else array
 
 
 def _packed(array: np.ndarray) -> np.ndarray:

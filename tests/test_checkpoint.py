@@ -12,6 +12,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from conftest import sphere_dataset
 
 import bench3dmm
@@ -307,6 +308,21 @@ def test_a_model_that_is_not_installed_is_named(copy):
 
 
 # --- export -----------------------------------------------------------------------------------------------------
+
+
+def test_half_the_size_is_half_as_exact_and_no_less(results, exported, marked, tmp_path):
+    """A half has 11 binary digits: PCA's meshes, sums of components times numbers, keep a 2,000th of their size."""
+    whole = bench3dmm.load(exported["pca"])
+    half = bench3dmm.load(export(run_of("pca").run_id, results[0], tmp_path / "half", half=True))
+    assert (tmp_path / "half/model.safetensors").stat().st_size < (exported["pca"] / "model.safetensors").stat().st_size
+    assert json.loads((tmp_path / "half/model.json").read_text())["precision"] == "float16"
+    assert {tensor.dtype for tensor in half.network.state_dict().values() if tensor.is_floating_point()} == {
+        torch.float32
+    }
+    wanted = whole.reconstruct(marked.vertices)
+    offset = np.abs(half.reconstruct(marked.vertices) - wanted)
+    deviation = np.abs(wanted - whole.normaliser.mean).max()
+    assert 0 < offset.max() < 4 * deviation * 2.0**-11 * whole.latent
 
 
 def test_export_goes_where_it_should_and_keeps_other_models(results, tmp_path, monkeypatch):

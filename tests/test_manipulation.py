@@ -11,6 +11,7 @@ import pytest
 import torch
 from conftest import as_registered, sphere_dataset
 
+from bench3dmm.checkpoint import load_run
 from bench3dmm.errors import DataError, UnknownNameError
 from bench3dmm.manipulation import (
     EDITORS,
@@ -248,6 +249,35 @@ def test_a_result_holds_the_task_and_its_references(trained):
     for editor, found in zip(EDITORS, [edits, *edits["references"].values()], strict=True):
         assert found["inside_mm"] == pytest.approx(values[EDITORS.index(editor), ..., 1].mean(), rel=1e-5)
     assert set(pairs.ravel()) <= set(result.arrays["sample_index"])
+
+
+def test_a_stored_model_edits_as_it_was_measured(trained, registered):
+    """`TrainedModel.edit`, region by region, against what the run measured: control vertices, and the rest."""
+    result, model = load_result(result_path(STAGE_2, trained)), load_run(result_path(STAGE_2, trained))
+    for at in (0, 1):
+        source, target = registered.vertices[result.arrays["edit_pairs"][at]]
+        plain = model.edit(source, {})
+        np.testing.assert_allclose(plain, model.reconstruct(source), atol=1e-4)
+        for number, (name, ids) in enumerate(model.partition.controls.items()):
+            edited = model.edit(source, {name: target[ids] - source[ids]})
+            inside = model.partition.labels == model.partition.names.index(name)
+            control = np.linalg.norm(edited - target, axis=1)[ids].mean()
+            leaked = np.linalg.norm(edited - plain, axis=1)[~inside].mean()
+            stored = result.arrays["edit_values"][0, at, number]
+            np.testing.assert_allclose([control, leaked], stored[[0, 3]], atol=1e-3)
+            assert leaked > 0
+
+
+def test_pcas_runs_edit_too_and_reconstructions_do_not(tmp_path, trained, registered):
+    execute(PCA, tmp_path, "cpu", progress=False, dataset=registered)
+    model = load_run(result_path(PCA, tmp_path), dataset=registered)
+    name = next(iter(model.partition.controls))
+    ids = model.partition.controls[name]
+    moved = model.edit(registered.vertices[0], {name: (0, 0, 3)}) - model.edit(registered.vertices[0], {})
+    assert moved[ids, 2].mean() > 0.3
+    plain = load_run(result_path(base_run(STAGE_2), trained))
+    with pytest.raises(DataError, match="trained for reconstruction, edits no regions"):
+        plain.edit(registered.vertices[0], {})
 
 
 def test_measuring_again_measures_edits_too(trained, registered):

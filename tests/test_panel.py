@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 from conftest import sphere_dataset
 from matplotlib.image import imread
 
@@ -38,25 +37,10 @@ def model(spheres):
         moved = displacements_of(partition, by_region)
         return handles(np.asarray(mesh)[None], moved[None])[0]
 
-    class Network(torch.nn.Module):
-        def encode(self, x):
-            return x.flatten(1)
-
-        def decode(self, z, displacements):
-            x = z.view(len(z), -1, 3).clone()
-            x[:, torch.from_numpy(partition.control_ids)] += displacements
-            return x
-
-    shape = spheres.template.vertices
-    normaliser = SimpleNamespace(
-        deviation=np.ones_like(shape), apply=lambda x: np.asarray(x, np.float32), invert=lambda x: x
-    )
     return SimpleNamespace(
-        network=Network(),
-        normaliser=normaliser,
         partition=partition,
         template=spheres.template,
-        device=torch.device("cpu"),
+        editor=handles,
         edit=edit,
         reconstruct=lambda mesh: np.asarray(mesh),
     )

@@ -18,12 +18,6 @@ from bench3dmm.artefacts.edited_faces import (
     region_samples_figure,
     swap_figure,
 )
-from bench3dmm.artefacts.editing import (
-    EDITING_EXPERIMENTS,
-    lamm_claims_table,
-    locality_table,
-    manipulation_table,
-)
 from bench3dmm.artefacts.faces import error_view, figure2, figure3, figure7, figure8, figure9
 from bench3dmm.artefacts.generative import (
     extrapolation_figure,
@@ -31,6 +25,12 @@ from bench3dmm.artefacts.generative import (
     interpolation_figure,
     sampling_figure,
     transfer_figure,
+)
+from bench3dmm.artefacts.manipulation import (
+    EDITING_EXPERIMENTS,
+    lamm_claims_table,
+    locality_table,
+    manipulation_table,
 )
 from bench3dmm.artefacts.near import landmark_distance_figure
 from bench3dmm.artefacts.peers import (

@@ -15,7 +15,6 @@ from bench3dmm.editing import sample_region, swap_region
 from bench3dmm.evaluate import even_positions
 from bench3dmm.figures import PALETTE, picture, run_line, style, tight_size
 from bench3dmm.generative import neutral_rows
-from bench3dmm.manipulation import ModelEditor
 from bench3dmm.partition import Partition, partition_of
 from bench3dmm.render import contact_sheet, fit_view, project, render_mesh
 
@@ -32,6 +31,7 @@ EDITS: dict[str, dict[str, tuple[float, float, float]]] = {
     "chin\n8 mm down": {"chin": (0, -8, 0)},
     "brows\n5 mm up": {"right brow": (0, 5, 0), "left brow": (0, 5, 0)},
 }
+MOVED_MM = 8.0  # the longest of them
 SWAPPED = ("nose", "mouth", "chin", "right eye", "left eye")
 SAMPLED = ("nose", "mouth", "chin")
 SAMPLES = 6
@@ -108,7 +108,15 @@ def edit_figure(result: Result, model: TrainedModel, dataset: Dataset) -> Figure
     titles = ["true", "no displacement", "edited", "movement"]
     footer = _footer(result, _shown(dataset, row), "all control vertices of a region displaced alike")
     return mesh_grid(
-        np.stack(shapes), dataset, list(EDITS), titles, footer, np.stack(movements), notes=notes, scale="movement (mm)"
+        np.stack(shapes),
+        dataset,
+        list(EDITS),
+        titles,
+        footer,
+        np.stack(movements),
+        notes=notes,
+        scale="movement (mm)",
+        limit=MOVED_MM,
     )
 
 
@@ -116,12 +124,11 @@ def swap_figure(result: Result, model: TrainedModel, dataset: Dataset, count: in
     """Neutral faces with one region of another person's neutral face each."""
     rows = _neutral_rows(result, dataset)
     chosen = rows[even_positions(len(rows), 2 * count)]
-    editor = ModelEditor(model.network, model.normaliser, model.partition, model.device)
     faces = dataset.template.faces
     shapes, labels = [], []
     for mesh_row, donor_row in zip(chosen[:count], chosen[count:], strict=False):
         mesh, donor = (np.asarray(dataset.vertices[row], dtype=np.float64) for row in (mesh_row, donor_row))
-        swapped = [swap_region(editor, model.partition, faces, mesh, donor, name) for name in SWAPPED]
+        swapped = [swap_region(model.editor, model.partition, faces, mesh, donor, name) for name in SWAPPED]
         shapes.append(np.stack([mesh, donor, *swapped]))
         labels.append(f"{_person(dataset, mesh_row)}\nwith parts\nof {_person(dataset, donor_row)}")
     titles = ["true", "donor", *(f"donor's\n{name}" for name in SWAPPED)]
@@ -138,10 +145,9 @@ def region_samples_figure(result: Result, model: TrainedModel, dataset: Dataset,
     row = _neutral_row(result, dataset)
     mesh = np.asarray(dataset.vertices[row], dtype=np.float64)
     given = np.asarray(dataset.vertices[examples[even_positions(len(examples), EXAMPLES)]], dtype=np.float64)
-    editor = ModelEditor(model.network, model.normaliser, model.partition, model.device)
     shapes = []
     for name in SAMPLED:
-        drawn = sample_region(editor, model.partition, dataset.template.faces, mesh, given, name, SAMPLES)
+        drawn = sample_region(model.editor, model.partition, dataset.template.faces, mesh, given, name, SAMPLES)
         shapes.append(np.concatenate([mesh[None], drawn]))
     titles = ["true", *(f"sample {number}" for number in range(1, SAMPLES + 1))]
     footer = _footer(

@@ -7,7 +7,7 @@ Meshes are at fixed positions of the test set, not chosen by how they look. See 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,7 +43,13 @@ NO_MODEL = "vertices,\nno model"
 
 
 def sampling_figure(
-    results: Sequence[Result], models: Models, dataset: Dataset, setup: Setup | None = None, latent: int = LATENT
+    results: Sequence[Result],
+    models: Models,
+    dataset: Dataset,
+    setup: Setup | None = None,
+    latent: int = LATENT,
+    experiment: str = "peers",
+    **where: Any,
 ) -> Figure:
     """The shape of the mean code and six random ones of each model, from a Gaussian fitted to the training codes.
 
@@ -55,11 +61,12 @@ def sampling_figure(
         results: of the peers' runs on the dataset, percentage split, first seed; others are ignored.
         models: by run id; see `bench3dmm.workbook.Workbook.weights`.
         dataset: the one in BU3DFE's place.
+        experiment, where: whose runs instead of the peers', and which of them, e.g. ``model="lamm"``.
 
     Raises:
         DataError: none of the runs is among the results, or the weights of one are not among the models.
     """
-    chosen = _choose("the figure of samples", results, setup, latent)
+    chosen = _choose("the figure of samples", results, setup, latent, experiment, **where)
     shapes, misfits = [], []
     for result in chosen.results:
         model, train = _model(models, result), _training_rows(result, dataset)
@@ -68,17 +75,25 @@ def sampling_figure(
         drawn = gaussian.sample(SAMPLES, np.random.default_rng(0))
         shapes.append(model.decode(np.concatenate([gaussian.mean[None], drawn])))
         misfits += _misfits(result.run.model, codes, gaussian)
-    said = [f"Gaussian fitted to the codes of {len(train):,} training meshes", "the same random numbers for all models"]
+    said = [f"Gaussian fitted to the codes of {len(train):,} training meshes"]
+    if len(chosen.results) > 1:
+        said.append("the same random numbers for all models")
     titles = ["mean code", *(f"sample {i + 1}" for i in range(SAMPLES))]
     return mesh_grid(np.stack(shapes), dataset, _labels(chosen), titles, _footer(chosen, latent, *said, *misfits))
 
 
 def interpolation_figure(
-    results: Sequence[Result], models: Models, dataset: Dataset, setup: Setup | None = None, latent: int = LATENT
+    results: Sequence[Result],
+    models: Models,
+    dataset: Dataset,
+    setup: Setup | None = None,
+    latent: int = LATENT,
+    experiment: str = "peers",
+    **where: Any,
 ) -> Figure:
     """From one test mesh to another, of a different person and expression, along the latent line of each model and,
     in the last row, along straight lines of the vertices; the true ends beside. See `sampling_figure`."""
-    chosen = _choose("the figure of interpolations", results, setup, latent)
+    chosen = _choose("the figure of interpolations", results, setup, latent, experiment, **where)
     first, last = _distant_pair(dataset, chosen)
     a, b = _meshes(dataset, first), _meshes(dataset, last)
     lines = [generative.extrapolate(_model(models, result), a, b, STEPS) for result in chosen.results]
@@ -186,12 +201,19 @@ def generative_table(
 # --- which runs, which meshes -------------------------------------------------------------------------------------
 
 
-def _choose(what: str, results: Sequence[Result], setup: Setup | None, latent: int) -> Chosen:
+def _choose(
+    what: str,
+    results: Sequence[Result],
+    setup: Setup | None,
+    latent: int,
+    experiment: str = "peers",
+    **where: Any,
+) -> Chosen:
     if latent not in PEER_LATENTS:
         raise DataError(f"{what}: the peers are not trained at d = {latent}, but {', '.join(map(str, PEER_LATENTS))}")
     setup = setup or Setup()
-    where = {"dataset": setup.bu3dfe, "split": "percentage", "latent": latent, "seed": setup.seeds[0]}
-    return choose(what, results, setup, "peers", **where)
+    where |= {"dataset": setup.bu3dfe, "split": "percentage", "latent": latent, "seed": setup.seeds[0]}
+    return choose(what, results, setup, experiment, **where)
 
 
 def _model(models: Models, result: Result) -> generative.Autoencoder:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CELL = 240  # pixels
 CELL_INCHES = 0.95
-RANGE = (0.0, 4.0)  # mm
+RANGE_MM = 4.0
 
 
 def mesh_grid(
@@ -30,12 +30,13 @@ def mesh_grid(
     *,
     notes: Sequence[str] | None = None,
     scale: str = "per-vertex error (mm)",
+    limit: float = RANGE_MM,
 ) -> Figure:
     """Meshes (R, C, V, 3) with labels at the rows and titles above the columns.
 
     Args:
         painted: (R, V) mm, on the last column, with a colour bar and ``notes``, or their means, beside the rows.
-        scale: label of the colour bar.
+        scale, limit: the colour bar's label, and what it ends at.
     """
     faces, flat = dataset.template.faces, shapes.reshape(-1, *shapes.shape[2:])
     width, height = size = tight_size(flat, CELL)
@@ -44,7 +45,7 @@ def mesh_grid(
     columns = shapes.shape[1]
     if painted is not None:
         images[columns - 1 :: columns] = render_meshes(
-            shapes[:, -1], faces, values=painted, size=size, view=view, cmap=ERROR_MAP, clim=RANGE
+            shapes[:, -1], faces, values=painted, size=size, view=view, cmap=ERROR_MAP, clim=(0, limit)
         )
     sheet = contact_sheet(images, columns=columns, gap=0)
     lines = max(title.count("\n") for title in titles) + 1
@@ -62,5 +63,5 @@ def mesh_grid(
             notes = notes or [f"mean\n{mean:.2f} mm" for mean in painted.mean(axis=1)]
             for row, note in enumerate(notes):
                 axes.text(columns * width + 10, (row + 0.5) * height, note, va="center", fontsize=8)
-            colour_bar(figure, ERROR_MAP, Normalize(*RANGE), scale)
+            colour_bar(figure, ERROR_MAP, Normalize(0, limit), scale)
     return figure

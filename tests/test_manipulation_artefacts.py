@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench3dmm.artefacts import Setup, editing
+from bench3dmm.artefacts import Setup, manipulation
 from bench3dmm.artefacts.setup import persons
-from bench3dmm.edits import REFERENCES
+from bench3dmm.edit_ratings import REFERENCES
 from bench3dmm.errors import DataError
 from bench3dmm.manipulation import EDITORS, MEASURES, OTHER, SAME
 from bench3dmm.results import Result
@@ -42,7 +42,7 @@ def results():
 
 
 def test_methods_are_listed_by_their_error_and_references_last(results):
-    frame = editing.manipulation_table(results, SETUP)
+    frame = manipulation.manipulation_table(results, SETUP)
     trained = list(frame.index[:4])
     assert set(trained) == {"lamm (small)", "lamm (small-mixer)", "lamm (small), without stage 1", "pca"}
     assert trained[2:] == ["lamm (small), without stage 1", "pca"]
@@ -52,11 +52,11 @@ def test_methods_are_listed_by_their_error_and_references_last(results):
     assert unchanged["in / out"] == "–" and unchanged["outside (mm)"] == "0.00 [0.00, 0.00]"
     footer = frame.attrs["footer"]
     assert "mh-scan" in footer and "60 pairs of test meshes" in footer and "missing" not in footer
-    assert list(editing.manipulation_table(results, SETUP, "coma").index[:2]) == ["lamm (small)", "pca"]
+    assert list(manipulation.manipulation_table(results, SETUP, "coma").index[:2]) == ["lamm (small)", "pca"]
 
 
 def test_intervals_hold_the_mean_and_a_ratio_of_what_moves_together_is_known_exactly(results):
-    frame = editing.manipulation_table(results, SETUP)
+    frame = manipulation.manipulation_table(results, SETUP)
     point, low, high = map(
         float, frame.loc["lamm (small)", "inside (mm)"].replace("[", "").strip("]").replace(",", "").split()
     )
@@ -69,7 +69,7 @@ def test_intervals_hold_the_mean_and_a_ratio_of_what_moves_together_is_known_exa
 
 
 def test_locality_is_by_region(results):
-    frame = editing.locality_table(results, SETUP)
+    frame = manipulation.locality_table(results, SETUP)
     assert list(frame.index) == [*REGIONS, "all"]
     assert REFERENCES["copy"] not in frame.columns and REFERENCES["handles"] in frame.columns
     assert (frame == "8.0 [8.0, 8.0]").all(axis=None)
@@ -77,6 +77,6 @@ def test_locality_is_by_region(results):
 
 def test_without_results_the_command_is_named(results):
     with pytest.raises(DataError, match="sweep manipulation"):
-        editing.manipulation_table([], SETUP)
+        manipulation.manipulation_table([], SETUP)
     part = [r for r in results if r.run.seed == 0]
-    assert "missing" in editing.manipulation_table(part, SETUP).attrs["footer"]
+    assert "missing" in manipulation.manipulation_table(part, SETUP).attrs["footer"]

@@ -15,7 +15,7 @@ from bench3dmm.artefacts.setup import Chosen, Setup, choose
 from bench3dmm.artefacts.tables import NONE
 from bench3dmm.bench import load_bench
 from bench3dmm.claims import verdict_table
-from bench3dmm.edits import methods
+from bench3dmm.edit_ratings import methods
 from bench3dmm.lamm_claims import lamm_verdicts
 
 if TYPE_CHECKING:
