@@ -453,6 +453,11 @@ def measure_again(
     return result
 
 
+def training_rows(run: Run, dataset: Dataset) -> np.ndarray:
+    """The rows of a dataset that a run trains on, sorted."""
+    return _rows(run, dataset)[0]
+
+
 def _rows(run: Run, dataset: Dataset) -> tuple[np.ndarray, np.ndarray, dict[str, str | None]]:
     """The rows a run trains and tests on, and the hashes of what they are rows of."""
     from bench3dmm.data.splits import make_split

@@ -100,8 +100,7 @@ def test_a_turn_of_a_quarter_brings_the_front_to_the_side():
 def test_figures_name_run_and_person(name, model, spheres, monkeypatch):
     monkeypatch.setattr(grid, "CELL", 24)
     result = Result(RUN, {}, {}, {"sample_index": np.arange(0, 48, 3), "loss": np.ones(2)})
-    more = (np.arange(1, 48, 3),) if name == "region_samples_figure" else ()
-    figure = getattr(edited_faces, name)(result, model, spheres, *more)
+    figure = getattr(edited_faces, name)(result, model, spheres)
     said = " ".join(text.get_text() for text in figure.texts)
     assert "sphere" in said and "lamm (small)" in said
     assert any(expression in said for expression in ("angry", "happy", "sad", "neutral"))

@@ -17,6 +17,7 @@ from bench3dmm.figures import PALETTE, picture, run_line, style, tight_size
 from bench3dmm.generative import neutral_rows
 from bench3dmm.partition import Partition, partition_of
 from bench3dmm.render import contact_sheet, fit_view, project, render_mesh
+from bench3dmm.run import training_rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -136,12 +137,12 @@ def swap_figure(result: Result, model: TrainedModel, dataset: Dataset, count: in
     return mesh_grid(np.stack(shapes), dataset, labels, titles, _footer(result, f"test meshes, {expressions}"))
 
 
-def region_samples_figure(result: Result, model: TrainedModel, dataset: Dataset, examples: np.ndarray) -> Figure:
+def region_samples_figure(result: Result, model: TrainedModel, dataset: Dataset) -> Figure:
     """One neutral face with random shapes of a region, drawn from a Gaussian of its control vertices.
 
-    Args:
-        examples: rows of training meshes, thinned evenly to 300.
+    That of up to 300 of the run's training meshes, at even positions.
     """
+    examples = training_rows(result.run, dataset)
     row = _neutral_row(result, dataset)
     mesh = np.asarray(dataset.vertices[row], dtype=np.float64)
     given = np.asarray(dataset.vertices[examples[even_positions(len(examples), EXAMPLES)]], dtype=np.float64)

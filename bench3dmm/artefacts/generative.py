@@ -16,12 +16,11 @@ from bench3dmm.artefacts.grid import mesh_grid
 from bench3dmm.artefacts.setup import Chosen, Setup, choose
 from bench3dmm.artefacts.tables import NONE
 from bench3dmm.bootstrap import bootstrap_mean
-from bench3dmm.data.splits import make_split
 from bench3dmm.errors import DataError
 from bench3dmm.experiments import PEER_LATENTS
 from bench3dmm.figures import run_line
 from bench3dmm.latent import LatentGaussian
-from bench3dmm.run import PROFILES, rows_of_profile
+from bench3dmm.run import training_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +68,7 @@ def sampling_figure(
     chosen = _choose("the figure of samples", results, setup, latent, experiment, **where)
     shapes, misfits = [], []
     for result in chosen.results:
-        model, train = _model(models, result), _training_rows(result, dataset)
+        model, train = _model(models, result), training_rows(result.run, dataset)
         codes = _encode(model, dataset.vertices, train)
         gaussian = LatentGaussian.fit(codes)
         drawn = gaussian.sample(SAMPLES, np.random.default_rng(0))
@@ -220,13 +219,6 @@ def _model(models: Models, result: Result) -> generative.Autoencoder:
     if result.run.run_id not in models:
         raise DataError(f"the weights of run {result.run.run_id} ({result.run.model}) are not among those given")
     return models[result.run.run_id]
-
-
-def _training_rows(result: Result, dataset: Dataset) -> np.ndarray:
-    run = result.run
-    split = make_split(run.split, dataset.samples, run.split_seed, run.test_share)
-    train, _ = rows_of_profile(split.train, split.test, PROFILES[run.profile])
-    return train[: len(train) - run.validation]
 
 
 def _test_rows(chosen: Chosen) -> np.ndarray:
