@@ -100,4 +100,5 @@ def methods(results: Sequence[Result]) -> dict[str, Rated]:
 def _label(result: Result) -> str:
     run = result.run
     name = run.model if run.preset == "paper" else f"{run.model} ({run.preset})"
+    name = f"{name}, {run.epochs} epochs" if run.epochs else name  # other than its profile's
     return name if run.task == "manipulation" else f"{name}, without stage 1"

@@ -8,6 +8,7 @@ import multiprocessing
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ NEW_PEOPLE_LATENTS = (16, 64)  # of the peers on the identity split
 COMMON_TRAINING_LATENT = 16
 EXTRAPOLATION_LATENT = 8  # of CoMA's own experiment
 LAMM_LATENT = 256  # of its paper
+LONGER = 4  # times the profile's epochs, to see whether edits still improve
 WEIGHTED_DECAY = 2.2e-6  # the usual 5e-5 times 0.044, the mean of equation 6's weights on mh-scan
 RELEASED_TEST_SHARE = 0.0764  # 136 of BU3DFE's 1,779 meshes
 RELEASED_VALIDATION = 100  # training rows
@@ -126,15 +128,20 @@ def _lamm(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
 
 
 def _manipulation(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
-    """The manipulation task: LAMM with either backbone, without its first stage, and PCA."""
+    """The manipulation task: LAMM with either backbone, without its first stage, once trained longer, and PCA."""
     small = lamm_preset(common["profile"])
     own = [LAMM_LATENT]
+    longer = LONGER * PROFILES[common["profile"]].epochs
     task = {"task": "manipulation", "profile": common["profile"]}
     edited = {**common, **task}
     return [
         *(run for dataset in (bu3dfe, coma) for run in lamm_runs(dataset, small, own, **edited)),
         *lamm_runs(bu3dfe, f"{small}-mixer", own, **edited),
         *lamm_runs(bu3dfe, small, own, **{**common, "task": "manipulation-from-scratch"}),
+        *(
+            replace(run, epochs=longer)
+            for run in lamm_runs(bu3dfe, small, own, **{**edited, "seed": common["seed"][:1]})
+        ),
         *(published_run(dataset=dataset, model="pca", latent=LAMM_LATENT, **task) for dataset in (bu3dfe, coma)),
     ]
 

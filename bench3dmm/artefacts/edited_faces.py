@@ -33,9 +33,10 @@ EDITS: dict[str, dict[str, tuple[float, float, float]]] = {
     "brows\n5 mm up": {"right brow": (0, 5, 0), "left brow": (0, 5, 0)},
 }
 MOVED_MM = 8.0  # the longest of them
-SWAPPED = ("nose", "mouth", "chin", "right eye", "left eye")
+SWAPPED = ("nose", "mouth", "chin", "right eye")
 SAMPLED = ("nose", "mouth", "chin")
-SAMPLES = 6
+SAMPLES = 5
+PLAIN = "no\ndisplacement"
 EXAMPLES = 300  # training meshes whose regions are sampled from
 REGION_PIXELS = 520
 # Sides in two shades of one hue; neighbours differ in hue and in lightness.
@@ -106,7 +107,7 @@ def edit_figure(result: Result, model: TrainedModel, dataset: Dataset) -> Figure
         shapes.append(np.stack([mesh, plain, edited, edited]))
         movements.append(movement)
         notes.append(f"in / out\n{movement[inside].mean():.2f} /\n{movement[~inside].mean():.2f} mm")
-    titles = ["true", "no displacement", "edited", "movement"]
+    titles = ["true", PLAIN, "edited", "movement"]
     footer = _footer(result, _shown(dataset, row), "all control vertices of a region displaced alike")
     return mesh_grid(
         np.stack(shapes),
@@ -130,9 +131,9 @@ def swap_figure(result: Result, model: TrainedModel, dataset: Dataset, count: in
     for mesh_row, donor_row in zip(chosen[:count], chosen[count:], strict=False):
         mesh, donor = (np.asarray(dataset.vertices[row], dtype=np.float64) for row in (mesh_row, donor_row))
         swapped = [swap_region(model.editor, model.partition, faces, mesh, donor, name) for name in SWAPPED]
-        shapes.append(np.stack([mesh, donor, *swapped]))
+        shapes.append(np.stack([mesh, donor, model.reconstruct(mesh), *swapped]))
         labels.append(f"{_person(dataset, mesh_row)}\nwith parts\nof {_person(dataset, donor_row)}")
-    titles = ["true", "donor", *(f"donor's\n{name}" for name in SWAPPED)]
+    titles = ["true", "donor", PLAIN, *(f"donor's\n{name}" for name in SWAPPED)]
     expressions = ", ".join(dict.fromkeys(dataset.samples["expression"].iloc[chosen]))
     return mesh_grid(np.stack(shapes), dataset, labels, titles, _footer(result, f"test meshes, {expressions}"))
 
@@ -149,8 +150,8 @@ def region_samples_figure(result: Result, model: TrainedModel, dataset: Dataset)
     shapes = []
     for name in SAMPLED:
         drawn = sample_region(model.editor, model.partition, dataset.template.faces, mesh, given, name, SAMPLES)
-        shapes.append(np.concatenate([mesh[None], drawn]))
-    titles = ["true", *(f"sample {number}" for number in range(1, SAMPLES + 1))]
+        shapes.append(np.stack([mesh, model.reconstruct(mesh), *drawn]))
+    titles = ["true", PLAIN, *(f"sample {number}" for number in range(1, SAMPLES + 1))]
     footer = _footer(
         result,
         _shown(dataset, row),

@@ -283,7 +283,8 @@ def _name(dataset: Dataset, row: int) -> str:
 
 def _footer(chosen: Chosen, latent: int, *parts: str) -> str:
     missing = [f"missing: {', '.join(run.model for run in chosen.missing)}"] if chosen.missing else []
-    return " · ".join([run_line(*chosen.results), f"d = {latent}", *missing, *parts, SPECIFICITY])
+    size = [f"d = {latent}"] if len(chosen.results) > 1 else []  # a single run's line has it
+    return " · ".join([run_line(*chosen.results), *size, *missing, *parts, SPECIFICITY])
 
 
 def _misfits(name: str, codes: np.ndarray, gaussian: LatentGaussian) -> list[str]:
