@@ -8,7 +8,6 @@ import multiprocessing
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,10 +137,7 @@ def _manipulation(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
         *(run for dataset in (bu3dfe, coma) for run in lamm_runs(dataset, small, own, **edited)),
         *lamm_runs(bu3dfe, f"{small}-mixer", own, **edited),
         *lamm_runs(bu3dfe, small, own, **{**common, "task": "manipulation-from-scratch"}),
-        *(
-            replace(run, epochs=longer)
-            for run in lamm_runs(bu3dfe, small, own, **{**edited, "seed": common["seed"][:1]})
-        ),
+        *lamm_runs(bu3dfe, small, own, **{**edited, "seed": common["seed"][:1]}, epochs=longer),
         *(published_run(dataset=dataset, model="pca", latent=LAMM_LATENT, **task) for dataset in (bu3dfe, coma)),
     ]
 
@@ -160,9 +156,11 @@ def lamm_runs(
     profile: str = "quick",
     seed: Sequence[int] = SEEDS,
     task: str = "reconstruction",
+    epochs: int = 0,
 ) -> list[Run]:
     """LAMM with its published training, by latent size and seed."""
-    fields = {"dataset": dataset, "split": split, "model": "lamm", "preset": preset, "profile": profile, "task": task}
+    fields = {"dataset": dataset, "split": split, "model": "lamm", "preset": preset, "profile": profile}
+    fields |= {"task": task, "epochs": epochs}
     return [published_run(**fields, latent=latent, seed=s) for latent, s in itertools.product(latents, seed)]
 
 

@@ -20,6 +20,7 @@ from bench3dmm.statements import Claim
 if TYPE_CHECKING:
     from bench3dmm.artefacts.setup import Setup
     from bench3dmm.results import Result
+    from bench3dmm.run import Run
 
 OTHERS = ("coma", "spiralnet", "neural3dmm")
 SPIRAL = (("neural3dmm", "paper"), ("neural3dmm", "release"), ("spiralnet", "paper"))
@@ -166,14 +167,19 @@ def _edits(
 ) -> tuple[Interval, list[Result]]:
     """Of LAMM's edits and PCA's, on both sets."""
     effects, used = [], []
+    preset = lamm_preset(setup.profile)
+
+    def is_own(run: Run) -> bool:
+        return (run.model, run.preset, run.task, run.epochs) == ("lamm", preset, "manipulation", 0)
+
     for dataset in (setup.bu3dfe, setup.coma):
         edited = _edited(results, setup, dataset)
         rated = methods(edited) if edited else {}
-        lamm, pca = rated.get(f"lamm ({lamm_preset(setup.profile)})") or rated.get("lamm"), rated.get("pca")
+        lamm, pca = rated.get(f"lamm ({preset})") or rated.get("lamm"), rated.get("pca")
         if lamm is None or pca is None:
             raise _Lacking(f"{dataset}: edits of lamm or pca are not stored; run `{setup.command('manipulation')}`")
         effects.append(effect(lamm, pca))
-        used += [one for one in edited if one.run.model == "lamm"]
+        used += [one for one in edited if is_own(one.run)]
     return _worst(effects, side), used
 
 

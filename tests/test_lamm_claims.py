@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from peer_results import peer_result
-from test_editing_artefacts import result_of
+from test_manipulation_artefacts import result_of
 
 from bench3dmm.artefacts import Setup
 from bench3dmm.artefacts.setup import persons
