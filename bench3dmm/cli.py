@@ -692,20 +692,19 @@ def reconstruct(
 
 @app.command("bench", epilog=_BENCH_EXAMPLES)
 def bench(
-    sections: Annotated[
-        list[str] | None, typer.Argument(help="compare, peers, layers, scaling, together, around; all of them if none.")
-    ] = None,
+    sections: Annotated[list[str] | None, typer.Argument(help="Which of them; all if none.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:INDEX.")] = "auto",
     rounds: Annotated[int, typer.Option(min=3, help="Of the comparison; each side is timed in turns.")] = 12,
     output_dir: Annotated[Path, typer.Option(help="For bench.json and the pictures.")] = Path("output/bench"),
 ) -> None:
     """Measure speed and memory: against the published formulation, and against what this machine can do.
 
-    compare: training step and forward pass, timed in turns in one run. peers: every model beside Neural3DMM. layers:
-    each layer beside its floor. scaling: time and memory over vertices (1,000 to 100,000), batch and latent size.
-    together: several trainings at once. around: start-up, hierarchy, evaluation. All take about a quarter of an hour on
-    two cores; the first time, the hierarchies of large meshes are built. Sections that DIR holds from the same device
-    and versions, and that are not measured now, are kept.
+    compare: training step and forward pass, timed in turns in one run. peers: every model beside Neural3DMM. lamm:
+    meshes a second and training memory, beside spiral models. layers: each layer beside its floor. scaling: time and
+    memory over vertices (1,000 to 100,000), batch and latent size. together: several trainings at once. around:
+    start-up, hierarchy, evaluation. All take about half an hour on two cores; the first time, the hierarchies of large
+    meshes are built. Sections that DIR holds from the same device and versions, and that are not measured now, are
+    kept.
     """
     from bench3dmm.bench import SECTIONS, run_bench, save_bench
     from bench3dmm.bench.report import tables
