@@ -225,7 +225,7 @@ def export(
     Args:
         run_id: of a run whose weights lie beside its result, i.e. that was trained on this machine.
         output: the folder; ``exported/RUN_ID`` if not given.
-        half: numbers of 16 bits, which halves the file and moves vertices by about a thousandth of a millimetre; the
+        half: numbers of 16 bits, which halves the file and moves vertices by some thousandths of a millimetre; the
             metrics remain those measured with 32.
         dataset: what the run was trained on, instead of ``load_dataset``; only looked at where the weights were
             written before they held the template's landmarks.

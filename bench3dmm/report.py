@@ -169,8 +169,8 @@ def _beside(setup: Setup) -> list[Run]:
 
 
 def _peers(setup: Setup, results_dir: Path) -> list[Result]:
-    """Of the models' common protocol; which expressions are left out in turn, only a dataset at hand can say."""
-    runs = setup.runs("peers")
+    """Of the models' common protocol and of edits; which expressions are left out, only a dataset at hand can say."""
+    runs = setup.runs("peers", "common-training", "lamm", *EDITING_EXPERIMENTS)
     with contextlib.suppress(DataError):
         runs += setup.runs("extrapolation")
     return stored_results(runs, results_dir)
@@ -248,7 +248,7 @@ def _edited(material: Material, evidence: _Evidence) -> Iterator[Block]:
     """The manipulation task; one line where none of its runs is stored."""
     runs = set(evidence.setup.runs(*EDITING_EXPERIMENTS))
     if not any(result.run in runs for result in material.results):
-        yield Notice(f"No edits are stored; {evidence.setup.command('manipulation')} trains them")
+        yield _located(Notice(f"No edits are stored; `{evidence.setup.command('manipulation')}` trains them"), evidence)
         return
     for name, artefact in ARTEFACTS.items():
         if _needs(artefact, *EDITING_EXPERIMENTS):

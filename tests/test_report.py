@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import pytest
 from conftest import as_registered, sphere_dataset
 from synthetic_results import make_result
+from test_manipulation_artefacts import result_of as edited_result
 
 from bench3dmm import cli, data, report
 from bench3dmm.artefacts import ARTEFACTS, Setup
@@ -251,6 +252,26 @@ def test_what_is_missing_stands_in_its_place_with_its_command(tmp_path):
     )
     assert "run ball, percentage, l1, d = 8 is not stored" in text
     assert "✓ 0 reproduced" in text
+
+
+def test_edits_that_are_stored_are_reported(tmp_path, monkeypatch):
+    name = next(name for name, artefact in ARTEFACTS.items() if artefact.needs == ("manipulation",))
+    monkeypatch.setattr(report, "ARTEFACTS", {name: ARTEFACTS[name]})
+    store(tmp_path, lambda run: run.latent == 8)
+    folder = f"--profile smoke --results-dir {tmp_path}"
+    page, *_ = report.write_report(SETUP, tmp_path, tmp_path / "page.html")
+    assert (
+        f"No edits are stored; bench3dmm sweep manipulation --coma ball --bu3dfe sphere {folder}"
+        in check(page.read_text()).text
+    )
+    for run in SETUP.runs("manipulation", dataset="sphere", seed=0):
+        whole, edited = make_result(run, as_registered(sphere_dataset()), 1.0), edited_result(run)
+        metrics, arrays = whole.metrics | edited.metrics, whole.arrays | edited.arrays
+        save_result(dataclasses.replace(whole, metrics=metrics, arrays=arrays), tmp_path)
+    page, *_ = report.write_report(SETUP, tmp_path, tmp_path / "page.html")
+    text = check(page.read_text()).text
+    assert "No edits are stored" not in text
+    assert "lamm (small-mixer)" in text and "handles (radial basis)" in text
 
 
 def test_without_the_meshes_the_numbers_are_still_there(tmp_path, monkeypatch):
