@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -315,3 +317,17 @@ def test_a_model_that_does_not_take_part_is_named(tmp_path, registered):
         execute(Run("sphere", task="manipulation"), tmp_path, "cpu", progress=False, dataset=registered)
     with pytest.raises(UnknownNameError, match="Did you mean 'manipulation'"):
         Run("sphere", task="manipulate")
+
+
+def test_regions_of_ones_own_as_documented(tmp_path, registered, monkeypatch):
+    documented = (Path(__file__).parent.parent / "docs/your-own-model.md").read_text()
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", documented, re.S) if "Lamm(" in block)
+    (tmp_path / "my_halves.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    run = published_run(model="my_halves:build", preset="small", task="manipulation", **SIZE)
+    result = execute(run, tmp_path / "results", "cpu", progress=False, dataset=registered)
+    assert list(result.metrics["manipulation"]["by_region"]) == ["upper"]
+    model = load_run(result_path(run, tmp_path / "results"))
+    mesh = registered.vertices[0]
+    moved = np.linalg.norm(model.edit(mesh, {"upper": (0, 0, 4)}) - model.reconstruct(mesh), axis=1)
+    assert moved.max() > 0.01

@@ -305,15 +305,16 @@ def _key(name: str) -> str:
     return name.replace(" ", "_").replace(".", "_")
 
 
-_TRAINING = {"optimizer": "adamw", "schedule": "cosine", "weight_decay": 0.0}
-_STAGE_2 = {**_TRAINING, "learning_rate": 1e-4, "final_learning_rate": 1e-8, "warm_up": 10 / 1500, "batch_size": 16}
+_ADAMW = {"optimizer": "adamw", "schedule": "cosine", "weight_decay": 0.0}
+STAGE_1 = {**_ADAMW, "learning_rate": 1e-3, "final_learning_rate": 1e-6, "warm_up": 1 / 1500, "batch_size": 32}
+STAGE_2 = {**_ADAMW, "learning_rate": 1e-4, "final_learning_rate": 1e-8, "warm_up": 10 / 1500, "batch_size": 16}
 
 
 @register(
     "lamm",
     presets=tuple(PRESETS),
-    training={**_TRAINING, "learning_rate": 1e-3, "final_learning_rate": 1e-6, "warm_up": 1 / 1500, "batch_size": 32},
-    tasks={"manipulation": _STAGE_2, "manipulation-from-scratch": _STAGE_2},
+    training=STAGE_1,
+    tasks={"manipulation": STAGE_2, "manipulation-from-scratch": STAGE_2},
 )
 def build(hierarchy: Hierarchy, latent: int, *, preset: str = "paper") -> Lamm:
     """Tokens of regions through a Transformer or Mixer, edited by control vertices (Tarasiou et al. 2024)."""
