@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench3dmm.bootstrap import RESAMPLES, Interval, draw_units, draw_weights, percentile_interval, resampled_means
-from bench3dmm.manipulation import EDITORS, MEASURES
+from bench3dmm.manipulation import EDITORS, MEASURES, RATIOS
 
 if TYPE_CHECKING:
     from bench3dmm.results import Result
 
 REFERENCES = {"handles": "handles (radial basis)", "copy": "source, unchanged", "paste": "target's region, pasted"}
-MOVED, LEAKED = MEASURES.index("moved_mm"), MEASURES.index("leaked_mm")
 Mean = Callable[[np.ndarray], np.ndarray]
 """Of (S, n) values, a row a seed and a column a pair: one number, or one for every resample."""
 
@@ -38,7 +37,7 @@ class Rated:
 
     @property
     def leaks(self) -> bool:
-        return bool(self.values[..., LEAKED].any())
+        return bool(self.values[..., MEASURES.index("leaked_mm")].any())
 
     def mean(self, measure: str) -> Interval:
         return self._interval(lambda mean: self.mean_of(measure, mean))
@@ -46,9 +45,15 @@ class Rated:
     def all_at_once(self) -> Interval:
         return self._interval(lambda mean: mean(self.full))
 
-    def ratio(self, region: int | None = None) -> Interval | None:
-        """Of the movements inside and outside, in one region or in all; None where nothing leaks."""
-        return self._interval(lambda mean: self.ratio_of(mean, region)) if self.leaks else None
+    def ratio(self, region: int | None = None, name: str = "ratio") -> Interval | None:
+        """Of the movements inside and outside, in one region or in all; None where nothing moves outside.
+
+        Args:
+            name: ``ratio``, of all that is outside, or ``held_ratio``, of what is told to stay.
+        """
+        if not self.values[..., MEASURES.index(RATIOS[name])].any():
+            return None
+        return self._interval(lambda mean: self.ratio_of(mean, region, name))
 
     def over(self, other: Rated, effect: Callable[[Rated, Mean], np.ndarray]) -> Interval:
         """An effect of this method over the other's, from the same pairs in each resample, each with its own seeds."""
@@ -59,9 +64,10 @@ class Rated:
     def mean_of(self, measure: str, mean: Mean) -> np.ndarray:
         return mean(self.values[..., MEASURES.index(measure)].mean(axis=2))
 
-    def ratio_of(self, mean: Mean, region: int | None = None) -> np.ndarray:
+    def ratio_of(self, mean: Mean, region: int | None = None, name: str = "ratio") -> np.ndarray:
         values = self.values if region is None else self.values[:, :, [region]]
-        return mean(values[..., MOVED].mean(axis=2)) / mean(values[..., LEAKED].mean(axis=2))
+        inside, outside = (values[..., MEASURES.index(measure)].mean(axis=2) for measure in ("moved_mm", RATIOS[name]))
+        return mean(inside) / mean(outside)
 
     def _interval(self, effect: Callable[[Mean], np.ndarray]) -> Interval:
         return Interval(float(effect(np.mean)), *percentile_interval(effect(self._drawn)))

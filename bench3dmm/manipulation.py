@@ -7,6 +7,8 @@ to go from the source to the target, those of all others to stay (LAMM, section 
 - ``inside_mm``: the error of all its vertices against the target;
 - ``moved_mm``, ``leaked_mm``: how far its vertices, and those of all other regions, move from where they are without a
   displacement. ``ratio`` is one over the other;
+- ``stirred_mm``: how far those other regions move that have control vertices, and so are told to stay; nobody tells
+  those without where to be. ``held_ratio`` is ``moved_mm`` over it. Zero where no other region has any;
 - ``seam_percent``: how much the edges across its border change their length by that, in percent of it.
 
 ``full_mm`` is the error of all vertices against the target when all control vertices are displaced at once.
@@ -38,7 +40,8 @@ if TYPE_CHECKING:
     from bench3dmm.train import Normaliser
 
 PAIRS = 100
-MEASURES = ("control_mm", "inside_mm", "moved_mm", "leaked_mm", "seam_percent")
+MEASURES = ("control_mm", "inside_mm", "moved_mm", "leaked_mm", "stirred_mm", "seam_percent")
+RATIOS = {"ratio": "leaked_mm", "held_ratio": "stirred_mm"}
 SAME, OTHER = "same person", "another person"
 EDITORS = ("model", "copy", "handles", "paste")
 TOLERANCE_MM = 1.0  # to which PCA is to meet control vertices, against one deviation of a coefficient
@@ -204,6 +207,7 @@ def _measured(
 ) -> np.ndarray:
     """(B, measures) of one region's edits, meshes (B, V, 3)."""
     inside = partition.labels == partition.names.index(name)
+    told_to_stay = partition.controlled & ~inside
     moved = np.linalg.norm(edited - base, axis=2)
     missed = np.linalg.norm(edited - target, axis=2)
     return np.stack(
@@ -212,6 +216,7 @@ def _measured(
             missed[:, inside].mean(axis=1),
             moved[:, inside].mean(axis=1),
             moved[:, ~inside].mean(axis=1),
+            moved[:, told_to_stay].mean(axis=1) if told_to_stay.any() else np.zeros(len(moved)),
             _stretched(edited, base, partition.border_edges(faces, name)),
         ],
         axis=1,
@@ -240,9 +245,10 @@ def summarise_edits(edited: Edited, same: np.ndarray, partition: Partition) -> d
 
 
 def _means(values: np.ndarray) -> dict[str, float | None]:
-    """(n, measures) -> their means and the ratio of movements; None where nothing leaks."""
+    """(n, measures) -> their means and the ratios of movements; None where nothing moves outside."""
     means = dict(zip(MEASURES, values.mean(axis=0, dtype=np.float64).tolist(), strict=True))
-    return {**means, "ratio": means["moved_mm"] / means["leaked_mm"] if means["leaked_mm"] > 0 else None}
+    ratios = {name: means["moved_mm"] / means[over] if means[over] > 0 else None for name, over in RATIOS.items()}
+    return {**means, **ratios}
 
 
 def measure_manipulation(

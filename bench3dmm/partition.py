@@ -100,6 +100,11 @@ class Partition:
             start += len(ids)
         return spans
 
+    @cached_property
+    def controlled(self) -> np.ndarray:
+        """(V,) whether a vertex lies in a region with control vertices."""
+        return np.isin(self.labels, [self.names.index(name) for name in self.controls])
+
     def border_edges(self, faces: np.ndarray, name: str) -> np.ndarray:
         """(E, 2) edges of which one end lies in that region, that end first."""
         edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])

@@ -110,6 +110,7 @@ def test_measures_written_out(registered, partition):
             after = source + away[0] * (1 + (target - source)[ids].sum())
             inside = [v for v in range(len(source)) if partition.labels[v] == region]
             outside = [v for v in range(len(source)) if partition.labels[v] != region]
+            stay = [v for v in outside if partition.names[partition.labels[v]] in partition.controls]
             border = [(a, b) for a, b in edges if (partition.labels[a] == region) != (partition.labels[b] == region)]
             length = [np.linalg.norm(base[a] - base[b]) for a, b in border]
             now = [np.linalg.norm(after[a] - after[b]) for a, b in border]
@@ -118,6 +119,7 @@ def test_measures_written_out(registered, partition):
                 np.mean([np.linalg.norm(after[v] - target[v]) for v in inside]),
                 np.mean([np.linalg.norm(after[v] - base[v]) for v in inside]),
                 np.mean([np.linalg.norm(after[v] - base[v]) for v in outside]),
+                np.mean([np.linalg.norm(after[v] - base[v]) for v in stay]),
                 np.mean([100 * abs(b - a) / a for a, b in zip(length, now, strict=True)]),
             ]
             np.testing.assert_allclose(edited.values[i, r], expected, rtol=2e-4)
@@ -132,6 +134,8 @@ def test_summary_is_of_means_and_the_ratio_of_means(partition):
     found = summarise_edits(Edited(values, values[:, 0, 0]), same, partition)
     moved, leaked = MEASURES.index("moved_mm"), MEASURES.index("leaked_mm")
     assert found["ratio"] == pytest.approx(values[..., moved].mean() / values[..., leaked].mean())
+    stirred = values[..., MEASURES.index("stirred_mm")].mean()
+    assert found["held_ratio"] == pytest.approx(values[..., moved].mean() / stirred)
     name = list(partition.controls)[2]
     assert found["by_region"][name]["inside_mm"] == pytest.approx(values[:, 2, 1].mean())
     assert found["by_pair"][SAME]["control_mm"] == pytest.approx(values[same][..., 0].mean())
@@ -154,8 +158,14 @@ def test_copying_leaks_nothing_and_misses_by_the_whole_displacement(registered, 
 def test_a_pasted_region_is_the_targets_and_its_seam_is_what_is_left(registered, partition):
     faces, pairs = registered.template.faces, draw_pairs(registered.samples, np.arange(48), 6)
     pasted = paste_pairs(registered.vertices, pairs, partition, faces)
-    control, inside, moved, leaked, seam = np.moveaxis(pasted.values, 2, 0)
-    assert (control == 0).all() and (inside == 0).all() and (leaked == 0).all() and (moved > 0).all()
+    control, inside, moved, leaked, stirred, seam = np.moveaxis(pasted.values, 2, 0)
+    assert (
+        (control == 0).all()
+        and (inside == 0).all()
+        and (leaked == 0).all()
+        and (stirred == 0).all()
+        and (moved > 0).all()
+    )
     number, name = 2, list(partition.controls)[2]
     mesh = registered.vertices[pairs.source[0]].copy()
     own = partition.labels == partition.names.index(name)
@@ -326,7 +336,9 @@ def test_regions_of_ones_own_as_documented(tmp_path, registered, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     run = published_run(model="my_halves:build", preset="small", task="manipulation", **SIZE)
     result = execute(run, tmp_path / "results", "cpu", progress=False, dataset=registered)
-    assert list(result.metrics["manipulation"]["by_region"]) == ["upper"]
+    edits = result.metrics["manipulation"]
+    assert list(edits["by_region"]) == ["upper"]
+    assert edits["stirred_mm"] == 0 and edits["held_ratio"] is None, "no other region is told anything"
     model = load_run(result_path(run, tmp_path / "results"))
     mesh = registered.vertices[0]
     moved = np.linalg.norm(model.edit(mesh, {"upper": (0, 0, 4)}) - model.reconstruct(mesh), axis=1)

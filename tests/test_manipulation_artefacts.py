@@ -21,7 +21,7 @@ SCALES = {"manipulation": 1.0, "manipulation-from-scratch": 1.5}
 def result_of(run):
     """Movements around 4 mm inside and 0.5 mm outside; the references are the same in every result."""
     rng = np.random.default_rng([run.seed, run.model == "pca", len(run.preset), len(run.task)])
-    values = np.ones((len(EDITORS), PAIRS, len(REGIONS), len(MEASURES))) * [1.0, 1.2, 4.0, 0.5, 20.0]
+    values = np.ones((len(EDITORS), PAIRS, len(REGIONS), len(MEASURES))) * [1.0, 1.2, 4.0, 0.5, 0.25, 20.0]
     values[0] *= SCALES[run.task] * (2 if run.model == "pca" else 1) * rng.normal(1, 0.1, (PAIRS, 1, 1))
     values[1, ..., 2:] = 0
     rows = np.linspace(0, len(persons(run.dataset)) - 1, PAIRS).astype(int)
@@ -73,6 +73,8 @@ def test_locality_is_by_region(results):
     assert list(frame.index) == [*REGIONS, "all"]
     assert REFERENCES["copy"] not in frame.columns and REFERENCES["handles"] in frame.columns
     assert (frame == "8.0 [8.0, 8.0]").all(axis=None)
+    held = manipulation.locality_table(results, SETUP, told_to_stay=True)
+    assert (held == "16.0 [16.0, 16.0]").all(axis=None) and "told to stay" in held.attrs["footer"]
 
 
 def test_without_results_the_command_is_named(results):

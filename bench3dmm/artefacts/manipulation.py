@@ -45,6 +45,7 @@ def manipulation_table(results: Sequence[Result], setup: Setup | None = None, pl
             "inside (mm)": _cell(rated.mean("inside_mm")),
             "outside (mm)": _cell(rated.mean("leaked_mm")),
             "in / out": _cell(rated.ratio(), 1),
+            "in / told to stay": _cell(rated.ratio(name="held_ratio"), 1),
             "seam (%)": _cell(rated.mean("seam_percent"), 1),
             "all at once (mm)": _cell(rated.all_at_once()),
             "seeds": rated.seeds,
@@ -55,27 +56,35 @@ def manipulation_table(results: Sequence[Result], setup: Setup | None = None, pl
     frame.attrs["footer"] = _foot(
         chosen,
         "one region edited, the rest told to stay: error at its control vertices and inside it against the target, "
-        "movement outside, ratio of movements, change of the length of edges across its border",
+        "movement outside, ratios of the movement inside to that outside and to that of the regions with control "
+        "vertices, change of the length of edges across its border",
         "all at once: error of the whole mesh against the target when all control vertices move",
     )
     return frame
 
 
-def locality_table(results: Sequence[Result], setup: Setup | None = None, place: str = "bu3dfe") -> pd.DataFrame:
+def locality_table(
+    results: Sequence[Result], setup: Setup | None = None, place: str = "bu3dfe", told_to_stay: bool = False
+) -> pd.DataFrame:
     """The ratio of the mean movements inside and outside an edited region (rows) of each method (columns).
 
     Intervals, arguments and errors as those of `manipulation_table`; methods that do not move or do not leak are left
     out.
+
+    Args:
+        told_to_stay: outside are only the regions with control vertices.
     """
     chosen = _chosen("the table of locality", results, setup or Setup(), place)
     regions = list(chosen.results[0].metrics["manipulation"]["by_region"])
+    name = "held_ratio" if told_to_stay else "ratio"
     columns = {
-        label: [_cell(rated.ratio(number), 1) for number in (*range(len(regions)), None)]
+        label: [_cell(rated.ratio(number, name), 1) for number in (*range(len(regions)), None)]
         for label, rated in methods(chosen.results).items()
         if rated.leaks
     }
     frame = pd.DataFrame(columns, index=[*regions, "all"]).rename_axis("edited region")
-    frame.attrs["footer"] = _foot(chosen, "mean movement inside over mean movement outside")
+    outside = "of the other regions with control vertices, which are told to stay" if told_to_stay else "outside"
+    frame.attrs["footer"] = _foot(chosen, f"mean movement inside over mean movement {outside}")
     return frame
 
 
