@@ -159,13 +159,7 @@ def test_a_pasted_region_is_the_targets_and_its_seam_is_what_is_left(registered,
     faces, pairs = registered.template.faces, draw_pairs(registered.samples, np.arange(48), 6)
     pasted = paste_pairs(registered.vertices, pairs, partition, faces)
     control, inside, moved, leaked, stirred, seam = np.moveaxis(pasted.values, 2, 0)
-    assert (
-        (control == 0).all()
-        and (inside == 0).all()
-        and (leaked == 0).all()
-        and (stirred == 0).all()
-        and (moved > 0).all()
-    )
+    assert not any(measure.any() for measure in (control, inside, leaked, stirred)) and (moved > 0).all()
     number, name = 2, list(partition.controls)[2]
     mesh = registered.vertices[pairs.source[0]].copy()
     own = partition.labels == partition.names.index(name)
