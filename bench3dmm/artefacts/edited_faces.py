@@ -95,7 +95,7 @@ def partition_figure(*datasets: Dataset) -> Figure:
 
 
 def edit_figure(result: Result, model: TrainedModel, dataset: Dataset) -> Figure:
-    """One neutral face with regions displaced, and how far that moves each vertex."""
+    """One face, neutral if the test set has such, with regions displaced, and how far that moves each vertex."""
     row = _neutral_row(result, dataset)
     mesh = np.asarray(dataset.vertices[row], dtype=np.float64)
     plain = model.reconstruct(mesh)
@@ -123,8 +123,9 @@ def edit_figure(result: Result, model: TrainedModel, dataset: Dataset) -> Figure
 
 
 def swap_figure(result: Result, model: TrainedModel, dataset: Dataset, count: int = 3) -> Figure:
-    """Neutral faces with one region of another person's neutral face each."""
-    rows = _neutral_rows(result, dataset)
+    """Faces, neutral if the test set has four such, with one region of another face each."""
+    rows = _neutral_rows(result, dataset, at_least=4)
+    count = min(count, len(rows) // 2)
     chosen = rows[even_positions(len(rows), 2 * count)]
     faces = dataset.template.faces
     shapes, labels = [], []
@@ -139,7 +140,7 @@ def swap_figure(result: Result, model: TrainedModel, dataset: Dataset, count: in
 
 
 def region_samples_figure(result: Result, model: TrainedModel, dataset: Dataset) -> Figure:
-    """One neutral face with random shapes of a region, drawn from a Gaussian of its control vertices.
+    """One face, as in `edit_figure`, with random shapes of a region, drawn from a Gaussian of its control vertices.
 
     That of up to 300 of the run's training meshes, at even positions.
     """
@@ -170,15 +171,15 @@ def _centred(image: np.ndarray, width: int) -> np.ndarray:
     return np.pad(image, ((0, 0), (left, width - image.shape[1] - left), (0, 0)), constant_values=255)
 
 
-def _neutral_rows(result: Result, dataset: Dataset) -> np.ndarray:
-    """Neutral meshes among the test meshes, or all test meshes if there are fewer than six."""
+def _neutral_rows(result: Result, dataset: Dataset, at_least: int) -> np.ndarray:
+    """Neutral meshes among the test meshes, or all test meshes if there are fewer."""
     neutral = set(neutral_rows(dataset.samples).values())
     rows = np.array([row for row in result.arrays["sample_index"] if row in neutral], dtype=int)
-    return rows if len(rows) >= 6 else result.arrays["sample_index"]
+    return rows if len(rows) >= at_least else result.arrays["sample_index"]
 
 
 def _neutral_row(result: Result, dataset: Dataset) -> int:
-    rows = _neutral_rows(result, dataset)
+    rows = _neutral_rows(result, dataset, at_least=1)
     return int(rows[len(rows) // 2])
 
 
