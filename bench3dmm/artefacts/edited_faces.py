@@ -119,6 +119,7 @@ def edit_figure(result: Result, model: TrainedModel, dataset: Dataset) -> Figure
         notes=notes,
         scale="movement (mm)",
         limit=MOVED_MM,
+        camera="three-quarter",
     )
 
 

@@ -31,16 +31,18 @@ def mesh_grid(
     notes: Sequence[str] | None = None,
     scale: str = "per-vertex error (mm)",
     limit: float = RANGE_MM,
+    camera: str = "front",
 ) -> Figure:
     """Meshes (R, C, V, 3) with labels at the rows and titles above the columns.
 
     Args:
         painted: (R, V) mm, on the last column, with a colour bar and ``notes``, or their means, beside the rows.
         scale, limit: the colour bar's label, and what it ends at.
+        camera: see `bench3dmm.render.CAMERAS`.
     """
     faces, flat = dataset.template.faces, shapes.reshape(-1, *shapes.shape[2:])
     width, height = size = tight_size(flat, CELL)
-    view = fit_view(flat, "front", size)
+    view = fit_view(flat, camera, size)
     images = list(render_meshes(flat, faces, size=size, view=view))
     columns = shapes.shape[1]
     if painted is not None:
