@@ -53,11 +53,12 @@ class Rated:
         """
         if not self.values[..., MEASURES.index(RATIOS[name])].any():
             return None
-        return self._interval(lambda mean: self.ratio_of(mean, region, name))
+        draws = self.ratio_of(self._drawn_on_log_scale, region, name)
+        return Interval(float(self.ratio_of(np.mean, region, name)), *percentile_interval(draws))
 
     def over(self, other: Rated, effect: Callable[[Rated, Mean], np.ndarray]) -> Interval:
         """An effect of this method over the other's, from the same pairs in each resample, each with its own seeds."""
-        draws = effect(self, self._drawn) / effect(other, other._drawn)
+        draws = effect(self, self._drawn_on_log_scale) / effect(other, other._drawn_on_log_scale)
         point = float(effect(self, np.mean) / effect(other, np.mean))
         return Interval(point, *percentile_interval(draws))
 
@@ -75,6 +76,12 @@ class Rated:
     def _drawn(self, values: np.ndarray) -> np.ndarray:
         """The mean of (S, n) values in every resample."""
         return resampled_means(values, self.pairs, self.drawn_seeds)
+
+    def _drawn_on_log_scale(self, values: np.ndarray) -> np.ndarray:
+        """The same to first order, but never negative: of few seeds some weigh less than nothing in a resample, and a
+        quotient of two means would pass through infinity (the delta method for the logarithm of a ratio)."""
+        mean = values.mean()
+        return mean * np.exp(self._drawn(values) / mean - 1)
 
 
 def methods(results: Sequence[Result]) -> dict[str, Rated]:

@@ -13,7 +13,7 @@ from bench3dmm.checkpoint import load_run
 from bench3dmm.data import load_dataset, recipe_sha256
 from bench3dmm.data.makehuman import Registration, recipe, sample_table, sequence, stream
 from bench3dmm.data.splits import SPLITS, make_split
-from bench3dmm.experiments import peer_runs
+from bench3dmm.experiments import LAMM_LATENT, lamm_runs, peer_runs
 from bench3dmm.mesh.coarsen import build_hierarchy
 from bench3dmm.models import closed_form
 from bench3dmm.results import load_result, load_results, result_path
@@ -21,9 +21,12 @@ from bench3dmm.run import PROFILES, Run, check_names, rows_of_profile
 
 RESULTS = Path(__file__).parent.parent / "results"
 STORED = sorted(RESULTS.glob("*/*.json"))
-LARGEST_MB = 30
-SHIPPED = [result_path(run, RESULTS) for run in peer_runs("mh-scan", profile="quick", seed=[0], latents=[16])]
-"""Results that come with their weights, for what notebooks make with trained models."""
+LARGEST_MB = 55
+EDITING = lamm_runs("mh-scan", "small", [LAMM_LATENT], seed=[0], task="manipulation")
+SHIPPED = [
+    result_path(run, RESULTS) for run in (*peer_runs("mh-scan", profile="quick", seed=[0], latents=[16]), *EDITING)
+]
+"""Results that come with their weights, for what notebooks make with trained models; LAMM's at half precision."""
 
 
 @cache
