@@ -13,7 +13,7 @@ from matplotlib.image import imread
 from bench3dmm.artefacts import edited_faces, grid
 from bench3dmm.editing import displacements_of
 from bench3dmm.manipulation import HandleEditor
-from bench3dmm.partition import partition_of
+from bench3dmm.partition import partition_of, patches
 from bench3dmm.results import Result
 from bench3dmm.run import published_run
 
@@ -104,6 +104,24 @@ def test_figures_name_run_and_person(name, model, spheres, monkeypatch):
     said = " ".join(text.get_text() for text in figure.texts)
     assert "sphere" in said and "lamm (small)" in said
     assert any(expression in said for expression in ("angry", "happy", "sad", "neutral"))
+
+
+@pytest.mark.parametrize("name", ["edit_figure", "swap_figure", "region_samples_figure"])
+def test_figures_of_a_template_with_other_regions(name, spheres, monkeypatch):
+    monkeypatch.setattr(grid, "CELL", 24)
+    template = spheres.template
+    partition = patches(template.vertices, template.faces, count=5, controlled=2)
+    handles = HandleEditor(partition)
+    other = SimpleNamespace(
+        partition=partition,
+        template=template,
+        editor=handles,
+        edit=lambda mesh, moved: handles(mesh[None], displacements_of(partition, moved)[None])[0],
+        reconstruct=lambda mesh: np.asarray(mesh),
+    )
+    result = Result(RUN, {}, {}, {"sample_index": np.arange(0, 48, 3), "loss": np.ones(2)})
+    figure = getattr(edited_faces, name)(result, other, spheres)
+    assert "patch 1" in " ".join(text.get_text() for text in figure.axes[0].texts)
 
 
 def test_the_regions_are_in_the_legend_with_their_control_vertices(spheres, monkeypatch):

@@ -5,7 +5,7 @@ Faces are at fixed positions of the test set, not chosen by how they look; the m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -100,7 +100,8 @@ def edit_figure(result: Result, model: TrainedModel, dataset: Dataset) -> Figure
     mesh = np.asarray(dataset.vertices[row], dtype=np.float64)
     plain = model.reconstruct(mesh)
     shapes, movements, notes = [], [], []
-    for moved in EDITS.values():
+    edits = _edits(model.partition)
+    for moved in edits.values():
         edited = model.edit(mesh, moved)
         movement = np.linalg.norm(edited - plain, axis=1)
         inside = np.isin(model.partition.labels, [model.partition.names.index(name) for name in moved])
@@ -112,7 +113,7 @@ def edit_figure(result: Result, model: TrainedModel, dataset: Dataset) -> Figure
     return mesh_grid(
         np.stack(shapes),
         dataset,
-        list(EDITS),
+        list(edits),
         titles,
         footer,
         np.stack(movements),
@@ -128,14 +129,14 @@ def swap_figure(result: Result, model: TrainedModel, dataset: Dataset, count: in
     rows = _neutral_rows(result, dataset, at_least=4)
     count = min(count, len(rows) // 2)
     chosen = rows[even_positions(len(rows), 2 * count)]
-    faces = dataset.template.faces
+    faces, names = dataset.template.faces, _known(SWAPPED, model.partition)
     shapes, labels = [], []
     for mesh_row, donor_row in zip(chosen[:count], chosen[count:], strict=False):
         mesh, donor = (np.asarray(dataset.vertices[row], dtype=np.float64) for row in (mesh_row, donor_row))
-        swapped = [swap_region(model.editor, model.partition, faces, mesh, donor, name) for name in SWAPPED]
+        swapped = [swap_region(model.editor, model.partition, faces, mesh, donor, name) for name in names]
         shapes.append(np.stack([mesh, donor, model.reconstruct(mesh), *swapped]))
         labels.append(f"{_person(dataset, mesh_row)}\nwith parts\nof {_person(dataset, donor_row)}")
-    titles = ["true", "donor", PLAIN, *(f"donor's\n{name}" for name in SWAPPED)]
+    titles = ["true", "donor", PLAIN, *(f"donor's\n{name}" for name in names)]
     expressions = ", ".join(dict.fromkeys(dataset.samples["expression"].iloc[chosen]))
     return mesh_grid(np.stack(shapes), dataset, labels, titles, _footer(result, f"test meshes, {expressions}"))
 
@@ -150,7 +151,8 @@ def region_samples_figure(result: Result, model: TrainedModel, dataset: Dataset)
     mesh = np.asarray(dataset.vertices[row], dtype=np.float64)
     given = np.asarray(dataset.vertices[examples[even_positions(len(examples), EXAMPLES)]], dtype=np.float64)
     shapes = []
-    for name in SAMPLED:
+    names = _known(SAMPLED, model.partition)
+    for name in names:
         drawn = sample_region(model.editor, model.partition, dataset.template.faces, mesh, given, name, SAMPLES)
         shapes.append(np.stack([mesh, model.reconstruct(mesh), *drawn]))
     titles = ["true", PLAIN, *(f"sample {number}" for number in range(1, SAMPLES + 1))]
@@ -159,7 +161,18 @@ def region_samples_figure(result: Result, model: TrainedModel, dataset: Dataset)
         _shown(dataset, row),
         f"Gaussian of the region's control vertices in {len(given)} training meshes, laid onto its border",
     )
-    return mesh_grid(np.stack(shapes), dataset, list(SAMPLED), titles, footer)
+    return mesh_grid(np.stack(shapes), dataset, names, titles, footer)
+
+
+def _known(names: Sequence[str], partition: Partition) -> list[str]:
+    """Those regions, or on a partition without them as many others that can be edited."""
+    return [name for name in names if name in partition.controls] or list(partition.controls)[: len(names)]
+
+
+def _edits(partition: Partition) -> dict[str, dict[str, tuple[float, float, float]]]:
+    known = {label: moved for label, moved in EDITS.items() if set(moved) <= set(partition.controls)}
+    others = list(partition.controls)[: len(EDITS)]
+    return known or {f"{name}\n6 mm forward": {name: (0, 0, 6)} for name in others}
 
 
 def _counted(partition: Partition, name: str) -> str:
