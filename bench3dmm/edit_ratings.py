@@ -35,9 +35,9 @@ class Rated:
     def seeds(self) -> int:
         return len(self.values)
 
-    @property
-    def leaks(self) -> bool:
-        return bool(self.values[..., MEASURES.index("leaked_mm")].any())
+    def leaks(self, name: str = "ratio") -> bool:
+        """Whether anything moves that the ratio of that name has below its line."""
+        return bool(self.values[..., MEASURES.index(RATIOS[name])].any())
 
     def mean(self, measure: str) -> Interval:
         return self._interval(lambda mean: self.mean_of(measure, mean))
@@ -51,7 +51,7 @@ class Rated:
         Args:
             name: ``ratio``, of all that is outside, or ``held_ratio``, of what is told to stay.
         """
-        if not self.values[..., MEASURES.index(RATIOS[name])].any():
+        if not self.leaks(name):
             return None
         draws = self.ratio_of(self._drawn_on_log_scale, region, name)
         return Interval(float(self.ratio_of(np.mean, region, name)), *percentile_interval(draws))

@@ -48,4 +48,4 @@ def test_one_method_over_another():
 
 def test_nothing_outside_has_no_ratio():
     found = rated([0.0, 0.0, 0.0])
-    assert found.ratio() is None and not found.leaks and found.ratio(name="held_ratio") is not None
+    assert found.ratio() is None and not found.leaks() and found.ratio(name="held_ratio") is not None

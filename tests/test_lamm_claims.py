@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from edited_results import edited_result
 from peer_results import peer_result
-from test_manipulation_artefacts import result_of
 
 from bench3dmm.artefacts import Setup
 from bench3dmm.artefacts.setup import persons
@@ -36,7 +36,7 @@ def record(memory=0.5, seconds=0.01):
 def results():
     runs = [run for run in SETUP.runs("peers", "lamm", latent=256, split="percentage") if "full" not in run.preset]
     reconstructions = [peer_result(run, persons(run.dataset)) for run in runs]
-    return [*reconstructions, *(result_of(run) for run in SETUP.runs("manipulation"))]
+    return [*reconstructions, *(edited_result(run) for run in SETUP.runs("manipulation"))]
 
 
 def verdicts(results, bench=None):

@@ -9,12 +9,11 @@ from html.parser import HTMLParser
 
 import pytest
 from conftest import as_registered, sphere_dataset
+from edited_results import edited_result
 from synthetic_results import make_result
-from test_manipulation_artefacts import result_of as edited_result
 
 from bench3dmm import cli, data, report
 from bench3dmm.artefacts import ARTEFACTS, Setup
-from bench3dmm.artefacts.setup import persons
 from bench3dmm.claims import CLAIMS, UNTESTED
 from bench3dmm.errors import Bench3dmmError, DataError, UnknownNameError
 from bench3dmm.experiments import shown_value
@@ -150,7 +149,6 @@ def stored(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def two_sets(monkeypatch):
-    persons.cache_clear()  # it remembers whose meshes a set of that name has
     for name in (SETUP.coma, SETUP.bu3dfe):
         monkeypatch.setitem(data._registered, name, lambda name=name: sphere_dataset(name))
     monkeypatch.setattr(report, "ARTEFACTS", {name: ARTEFACTS[name] for name in QUICK_TO_DRAW})

@@ -32,7 +32,7 @@ EDITS: dict[str, dict[str, tuple[float, float, float]]] = {
     "chin\n8 mm down": {"chin": (0, -8, 0)},
     "brows\n5 mm up": {"right brow": (0, 5, 0), "left brow": (0, 5, 0)},
 }
-MOVED_MM = 8.0  # the longest of them
+MOVED_MM = max(float(np.linalg.norm(moved)) for edit in EDITS.values() for moved in edit.values())
 SWAPPED = ("nose", "mouth", "chin", "right eye")
 SAMPLED = ("nose", "mouth", "chin")
 SAMPLES = 5

@@ -80,7 +80,7 @@ def locality_table(
     columns = {
         label: [_cell(rated.ratio(number, name), 1) for number in (*range(len(regions)), None)]
         for label, rated in methods(chosen.results).items()
-        if rated.leaks
+        if rated.leaks(name)
     }
     frame = pd.DataFrame(columns, index=[*regions, "all"]).rename_axis("edited region")
     outside = "of the other regions with control vertices, which are told to stay" if told_to_stay else "outside"

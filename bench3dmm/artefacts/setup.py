@@ -147,21 +147,25 @@ def stored_results(runs: Iterable[Run], results_dir: str | Path = "results") -> 
     return results
 
 
-@functools.cache
 def persons(dataset: str) -> np.ndarray | None:
     """(N,) whose mesh each row of a dataset is; None where the dataset is not at hand.
 
     Of an embedded set without making its meshes.
     """
+    try:
+        return _persons(dataset)
+    except Bench3dmmError:  # not remembered: it may be imported later
+        return None
+
+
+@functools.cache
+def _persons(dataset: str) -> np.ndarray:
     from bench3dmm.data import load_dataset
     from bench3dmm.data.makehuman import SETS, recipe, sample_table
 
-    try:
-        if dataset.partition("@")[0] in SETS:
-            return sample_table(recipe(dataset))["subject"].to_numpy(str)
-        return load_dataset(dataset, progress=False).samples["subject"].to_numpy(str)
-    except Bench3dmmError:
-        return None
+    if dataset.partition("@")[0] in SETS:
+        return sample_table(recipe(dataset))["subject"].to_numpy(str)
+    return load_dataset(dataset, progress=False).samples["subject"].to_numpy(str)
 
 
 def summarise(results: Sequence[Result]) -> pd.DataFrame:

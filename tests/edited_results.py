@@ -1,0 +1,31 @@
+"""Results of the experiment ``manipulation`` without training."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench3dmm.artefacts.setup import persons
+from bench3dmm.manipulation import EDITORS, MEASURES, OTHER, SAME
+from bench3dmm.results import Result
+
+REGIONS = ("nose", "mouth")
+PAIRS = 60
+SCALES = {"manipulation": 1.0, "manipulation-from-scratch": 1.5}
+
+
+def edited_result(run):
+    """Movements around 4 mm inside and 0.5 mm outside; the references are the same in every result."""
+    rng = np.random.default_rng([run.seed, run.model == "pca", len(run.preset), len(run.task)])
+    values = np.ones((len(EDITORS), PAIRS, len(REGIONS), len(MEASURES))) * [1.0, 1.2, 4.0, 0.5, 0.25, 20.0]
+    values[0] *= SCALES[run.task] * (2 if run.model == "pca" else 1) * rng.normal(1, 0.1, (PAIRS, 1, 1))
+    values[1, ..., 2:] = 0
+    rows = np.linspace(0, len(persons(run.dataset)) - 1, PAIRS).astype(int)
+    by_region = dict.fromkeys(REGIONS)
+    metrics = {"mean_mm": 1.0, "manipulation": {"by_region": by_region, "by_pair": {SAME: None, OTHER: None}}}
+    arrays = {
+        "edit_values": values.astype(np.float32),
+        "edit_full": values[..., 0, 0].astype(np.float32),
+        "edit_pairs": np.stack([rows, rows[::-1]], axis=1),
+    }
+    made = {"dataset_recipe_sha256": "recipe", "split_sha256": run.split, "device": "a machine"}
+    return Result(run, metrics, made, arrays)
