@@ -243,7 +243,7 @@ def _facts(s: _Subject) -> str:
     except Bench3dmmError as error:
         raise _Wrong(f"registered with a training that no run can have: {error}") from None
     model = s.build()
-    for name in ("scale_coordinates", "batch_innermost"):
+    for name in ("scale_coordinates", "batch_innermost", "few_rows"):
         if not isinstance(getattr(model, name, True), bool):
             raise _Wrong(f"{name} is {getattr(model, name)!r}: it must be True or False")
     undecayed = getattr(model, "undecayed", ())

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from bench3dmm.results import Result
 
 REFERENCES = {"handles": "handles (radial basis)", "copy": "source, unchanged", "paste": "target's region, pasted"}
+SUFFIXES = {
+    "manipulation": "",
+    "manipulation-from-scratch": ", without stage 1",
+    "manipulation-by-regions": ", by regions",
+}
 Mean = Callable[[np.ndarray], np.ndarray]
 """Of (S, n) values, a row a seed and a column a pair: one number, or one for every resample."""
 
@@ -114,4 +119,4 @@ def _label(result: Result) -> str:
     run = result.run
     name = run.model if run.preset == "paper" else f"{run.model} ({run.preset})"
     name = f"{name}, {run.epochs} epochs" if run.epochs else name  # other than its profile's
-    return name if run.task == "manipulation" else f"{name}, without stage 1"
+    return name + SUFFIXES[run.task]

@@ -127,18 +127,30 @@ def _lamm(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
 
 
 def _manipulation(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
-    """The manipulation task: LAMM with either backbone, without its first stage, once trained longer, and PCA."""
+    """The manipulation task: LAMM with either backbone, also trained by regions, and PCA; and what training is for.
+
+    Without its first stage, and once trained longer.
+    """
     small = lamm_preset(common["profile"])
     own = [LAMM_LATENT]
     longer = LONGER * PROFILES[common["profile"]].epochs
     task = {"task": "manipulation", "profile": common["profile"]}
     edited = {**common, **task}
+    by_regions = {**common, "task": "manipulation-by-regions"}
+    on_both = [
+        run
+        for dataset in (bu3dfe, coma)
+        for run in (
+            *lamm_runs(dataset, small, own, **edited),
+            *lamm_runs(dataset, f"{small}-mixer", own, **edited),
+            *lamm_runs(dataset, small, own, **by_regions),
+            published_run(dataset=dataset, model="pca", latent=LAMM_LATENT, **task),
+        )
+    ]
     return [
-        *(run for dataset in (bu3dfe, coma) for run in lamm_runs(dataset, small, own, **edited)),
-        *lamm_runs(bu3dfe, f"{small}-mixer", own, **edited),
+        *on_both,
         *lamm_runs(bu3dfe, small, own, **{**common, "task": "manipulation-from-scratch"}),
         *lamm_runs(bu3dfe, small, own, **{**edited, "seed": common["seed"][:1]}, epochs=longer),
-        *(published_run(dataset=dataset, model="pca", latent=LAMM_LATENT, **task) for dataset in (bu3dfe, coma)),
     ]
 
 

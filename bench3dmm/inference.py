@@ -1,4 +1,4 @@
-"""One mesh at a time, quickly: for interactive use, where Python's share of a pass weighs most."""
+"""One mesh at a time, quickly: for interactive use, where reading weights and Python's share of a pass weigh most."""
 
 from __future__ import annotations
 
@@ -10,6 +10,21 @@ import torch
 from torch import nn
 
 from bench3dmm.objective import arrange
+
+
+def ready_to_infer(model: nn.Module) -> nn.Module:
+    """The model as it computes best once it is trained; in place.
+
+    Of one with ``few_rows = True``, whose linear layers see a dozen rows a mesh, weights on the CPU are laid out in
+    memory by input instead of by output: the matrix product of a few rows reads them about twice as fast, that of many
+    as before. Values stay the same, products equal to rounding. Not for training: the fused optimisers read memory in
+    order, whatever the strides.
+    """
+    if getattr(model, "few_rows", False):
+        for layer in model.modules():
+            if isinstance(layer, nn.Linear) and layer.weight.device.type == "cpu":
+                layer.weight.data = layer.weight.data.t().contiguous().t()
+    return model
 
 
 def for_one_mesh(model: nn.Module, n_vertices: int) -> Callable[[torch.Tensor], torch.Tensor]:

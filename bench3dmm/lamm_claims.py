@@ -89,11 +89,12 @@ CLAIMS = (
         "generating 12k vertex meshes at 60fps",
         "abstract",
         statement="One CPU thread decodes 60 meshes of 12,000 vertices a second.",
-        measure="meshes a second of preset paper, the slower of both backbones, slowest to fastest round",
+        measure="meshes a second of preset paper, one at a time, the slower of both backbones, slowest to fastest "
+        "round",
         side="above",
         threshold=60.0,
         why="The abstract's number.",
-        note="Of the machine that bench.json names.",
+        note="Of the machine that bench.json names. In batches it is several times as many, see bench.",
     ),
     _claim(
         "lamm-trains-in-less-memory",
@@ -201,7 +202,11 @@ def _edited(results: Sequence[Result], setup: Setup, dataset: str) -> list[Resul
 
 
 def _rate(bench: Mapping[str, Any] | None) -> Interval:
-    rows = [row for row in _rows(bench, "generation") if row["model"] == "lamm" and row["preset"].startswith("paper")]
+    rows = [
+        row
+        for row in _rows(bench, "generation")
+        if row["model"] == "lamm" and row["preset"].startswith("paper") and row["batch"] == 1
+    ]
     rates = [Interval(*(1 / row["mesh_s"][key] for key in ("median", "max", "min"))) for row in rows]
     return _worst(rates, "above")
 

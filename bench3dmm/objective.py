@@ -8,21 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 from torch import nn
 
+if TYPE_CHECKING:
+    from bench3dmm.composite import Composite
+
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 ALPHA_LEAST = 0.25  # of the way to the target
 RAMP = 100 / 1500  # of the epochs, until the whole way is taken
+WHOLE = 0.5  # of the examples, where regions are drawn: all of them at once
 
 
 class Objective(Protocol):
     def examples(self, count: int, seed: int, epoch: int) -> tuple[torch.Tensor, ...]:
-        """Of one epoch over ``count`` meshes, in their order: (n,) rows first, then whatever else, (n,) each."""
+        """Of one epoch over ``count`` meshes, in their order: (n,) rows first, then whatever else, n of each."""
 
     def value(self, model: nn.Module, meshes: torch.Tensor, *examples: torch.Tensor) -> torch.Tensor:
         """A scalar, the mean over a batch of examples of normalised meshes (N, V, 3)."""
@@ -47,22 +51,45 @@ class Manipulation:
 
     The target of a mesh is the next one in the epoch's order, as in the released code; how far it is approached is
     uniform between 0.25 and a limit that grows from there to 1 over the first 15th of the epochs (of 1,500, 100).
+
+    With a composite, half of the targets are taken for some regions only, one to all but one, and the other control
+    vertices are told to stay; this is not published.
     """
 
     loss: Loss
     epochs: int
+    composite: Composite | None = None
 
     def examples(self, count: int, seed: int, epoch: int) -> tuple[torch.Tensor, ...]:
         rows = epoch_order(count, seed, epoch)
         most = ALPHA_LEAST + (1 - ALPHA_LEAST) * min(1.0, (epoch + 1) / max(1.0, RAMP * self.epochs))
         drawn = torch.rand(count, generator=_generator(seed, epoch, 1))
-        return rows, rows.roll(-1), ALPHA_LEAST + (most - ALPHA_LEAST) * drawn
+        drawn = rows, rows.roll(-1), ALPHA_LEAST + (most - ALPHA_LEAST) * drawn
+        if self.composite is None:
+            return drawn
+        return *drawn, draw_regions(count, len(self.composite.to_regions), _generator(seed, epoch, 2))
 
     def value(
-        self, model: nn.Module, meshes: torch.Tensor, rows: torch.Tensor, targets: torch.Tensor, alpha: torch.Tensor
+        self,
+        model: nn.Module,
+        meshes: torch.Tensor,
+        rows: torch.Tensor,
+        targets: torch.Tensor,
+        alpha: torch.Tensor,
+        chosen: torch.Tensor | None = None,
     ) -> torch.Tensor:
         source, target = take(model, meshes, rows), take(model, meshes, targets)
+        if chosen is not None:
+            target = self.composite.mix(source, target, chosen)
         return model.manipulation_loss(source, target, alpha, self.loss)
+
+
+def draw_regions(count: int, regions: int, generator: torch.Generator) -> torch.Tensor:
+    """(count, regions) bool: in a share `WHOLE` of the rows all of them, else one to all but one, each as likely."""
+    whole = torch.rand(count, 1, generator=generator) < WHOLE
+    how_many = torch.randint(1, max(regions, 2), (count, 1), generator=generator)
+    place = torch.rand(count, regions, generator=generator).argsort(dim=1).argsort(dim=1)
+    return whole | (place < how_many)
 
 
 def as_objective(objective: Objective | Loss) -> Objective:

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from bench3dmm.data.dataset import Dataset
-    from bench3dmm.objective import Loss, Objective
+    from bench3dmm.mesh.template import Template
+    from bench3dmm.objective import Objective
     from bench3dmm.results import Result
     from bench3dmm.train import Normaliser
 
@@ -78,7 +79,10 @@ TASKS = {
     "reconstruction": "meshes from their codes",
     "manipulation": "control vertices displace regions; training goes on from the reconstruction's weights",
     "manipulation-from-scratch": "the same, from new weights",
+    "manipulation-by-regions": "the same from the reconstruction's weights, half of the targets for some regions only",
 }
+BEGUN = ("manipulation", "manipulation-by-regions")
+"""Tasks whose training goes on from that of the reconstruction."""
 
 
 @dataclass(frozen=True)
@@ -231,7 +235,7 @@ def base_run(run: Run) -> Run | None:
     """The run whose weights a run begins with: of a manipulation, the reconstruction with its published training."""
     from bench3dmm.models import closed_form
 
-    if run.task != "manipulation" or closed_form(run.model):
+    if run.task not in BEGUN or closed_form(run.model):
         return None
     return published_run(**{name: value for name, value in run.as_dict().items() if name not in (*TRAINING, "task")})
 
@@ -338,7 +342,7 @@ def _train_and_evaluate(
 
     from bench3dmm import provenance, train
     from bench3dmm.device import seeded
-    from bench3dmm.losses import make_loss
+    from bench3dmm.inference import ready_to_infer
     from bench3dmm.mesh.coarsen import build_hierarchy
     from bench3dmm.models import build_model, fitted_numbers
     from bench3dmm.plugins import origins
@@ -363,7 +367,7 @@ def _train_and_evaluate(
     losses, training_seconds = train.fit(
         model,
         train.load_normalised(dataset.vertices, train_rows, normaliser, device),
-        _objective(run, make_loss(run.loss, dataset.template, device)),
+        _objective(run, model, dataset.template, device),
         train.Schedule.of(run),
         run.seed,
         checkpoint=checkpoint,
@@ -373,7 +377,7 @@ def _train_and_evaluate(
         label=run.run_id,
         progress=progress,
     )
-    metrics, arrays = _measure(run, model, dataset, train_rows, test_rows, normaliser, device)
+    metrics, arrays = _measure(run, ready_to_infer(model), dataset, train_rows, test_rows, normaliser, device)
     record = {
         **hashes,
         **foreign,
@@ -414,10 +418,16 @@ def _begin_with(
     return {"base": {"run_id": base.run_id, "weights_sha256": hash_file(weights)}}
 
 
-def _objective(run: Run, loss: Loss) -> Objective:
+def _objective(run: Run, model: nn.Module, template: Template, device: torch.device) -> Objective:
+    from bench3dmm.composite import Composite
+    from bench3dmm.losses import make_loss
     from bench3dmm.objective import Manipulation, Reconstruction
 
-    return Reconstruction(loss) if run.task == Run.task else Manipulation(loss, run.n_epochs)
+    loss = make_loss(run.loss, template, device)
+    if run.task == Run.task:
+        return Reconstruction(loss)
+    by_regions = run.task == "manipulation-by-regions"
+    return Manipulation(loss, run.n_epochs, Composite(model.partition, template, device) if by_regions else None)
 
 
 def measure_again(

@@ -22,6 +22,7 @@ from torch import nn
 from bench3dmm.data.dataset import Dataset
 from bench3dmm.device import resolve_device
 from bench3dmm.errors import Bench3dmmError, DataError
+from bench3dmm.inference import ready_to_infer
 from bench3dmm.mesh.coarsen import Hierarchy
 from bench3dmm.mesh.template import Template
 from bench3dmm.models import build_model
@@ -77,7 +78,7 @@ class Weights:
             model.load_state_dict({name: torch.from_numpy(array) for name, array in self.model.items()})
         except RuntimeError as error:
             raise DataError(f"{self.source}: its weights do not fit {run.model} ({run.preset}): {error}") from None
-        return model.to(resolve_device(device)).eval()
+        return ready_to_infer(model.to(resolve_device(device)).eval())
 
 
 def save_weights(

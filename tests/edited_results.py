@@ -10,7 +10,7 @@ from bench3dmm.results import Result
 
 REGIONS = ("nose", "mouth")
 PAIRS = 60
-SCALES = {"manipulation": 1.0, "manipulation-from-scratch": 1.5}
+SCALES = {"manipulation": 1.0, "manipulation-from-scratch": 1.5, "manipulation-by-regions": 0.8}
 
 
 def edited_result(run):

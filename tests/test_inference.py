@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench3dmm.inference import for_one_mesh
+from bench3dmm.inference import for_one_mesh, ready_to_infer
 from bench3dmm.models import build_model
 
 
@@ -40,3 +40,20 @@ def test_other_batches_go_through_the_model(model, sphere_hierarchy):
     with torch.inference_mode():
         expected = model(meshes)
     assert torch.equal(single(meshes), expected)
+
+
+def test_made_ready_values_stay_and_products_agree(sphere_hierarchy):
+    torch.manual_seed(0)
+    lamm = build_model("lamm", sphere_hierarchy, 5, preset="small").eval()
+    mesh = torch.randn(1, sphere_hierarchy.sizes[0], 3)
+    before, weights = lamm(mesh).detach(), {name: one.clone() for name, one in lamm.state_dict().items()}
+    laid = ready_to_infer(lamm)
+    assert laid is lamm and all(torch.equal(one, weights[name]) for name, one in laid.state_dict().items())
+    linear = [layer for layer in lamm.modules() if isinstance(layer, torch.nn.Linear)]
+    assert linear and all(layer.weight.t().is_contiguous() for layer in linear)
+    torch.testing.assert_close(laid(mesh).detach(), before, rtol=1e-5, atol=1e-5)
+
+
+def test_made_ready_a_model_of_many_rows_stays_as_it_is(model):
+    strides = [parameter.stride() for parameter in model.parameters()]
+    assert [parameter.stride() for parameter in ready_to_infer(model).parameters()] == strides

@@ -17,8 +17,15 @@ SETUP = Setup()
 
 def record(memory=0.5, seconds=0.01):
     generated = [
-        {"what": "generation", "model": "lamm", "preset": preset, "mesh_s": dict.fromkeys(("median", "min", "max"), s)}
+        {
+            "what": "generation",
+            "model": "lamm",
+            "preset": preset,
+            "batch": batch,
+            "mesh_s": dict.fromkeys(("median", "min", "max"), s / batch),
+        }
         for preset, s in (("paper", seconds), ("paper-mixer", 0.9 * seconds), ("small", 1.0))
+        for batch in (1, 16)
     ]
     trained = [
         {"what": "training", "model": model, "preset": preset, "vertices": n, "peak_mb": n * share}

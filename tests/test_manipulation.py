@@ -39,6 +39,7 @@ from bench3dmm.weights import load_model
 
 SIZE = {"dataset": "sphere", "latent": 6, "profile": "smoke"}
 STAGE_2 = published_run(model="lamm", preset="small", task="manipulation", **SIZE)
+BY_REGIONS = published_run(model="lamm", preset="small", task="manipulation-by-regions", **SIZE)
 SCRATCH = published_run(model="lamm", preset="small", task="manipulation-from-scratch", **SIZE)
 PCA = published_run(model="pca", task="manipulation", **SIZE)
 
@@ -300,6 +301,16 @@ def test_from_scratch_needs_no_base_and_pca_neither(tmp_path, registered):
     assert len(list(tmp_path.glob("smoke/*.json"))) == 2
 
 
+def test_by_regions_begins_with_the_same_weights_and_ends_with_others(trained, registered):
+    assert base_run(BY_REGIONS) == base_run(STAGE_2)
+    result = execute(BY_REGIONS, trained, "cpu", progress=False, dataset=registered)
+    other = load_result(result_path(STAGE_2, trained))
+    assert result.provenance["base"] == other.provenance["base"]
+    np.testing.assert_array_equal(result.arrays["edit_pairs"], other.arrays["edit_pairs"])
+    own, published = (one.arrays["edit_values"][0] for one in (result, other))
+    assert not np.array_equal(own, published)
+
+
 def test_missing_base_weights_are_named_with_what_trains_them(tmp_path, trained, registered):
     base = result_path(base_run(STAGE_2), trained)
     (tmp_path / "smoke").mkdir()
@@ -311,8 +322,8 @@ def test_missing_base_weights_are_named_with_what_trains_them(tmp_path, trained,
 
 def test_commands_and_ids_tell_tasks_apart():
     assert "--task manipulation" in run_command(STAGE_2) and "--task" not in run_command(base_run(STAGE_2))
-    runs = [STAGE_2, SCRATCH, base_run(STAGE_2)]
-    assert len({run.run_id for run in runs}) == 3
+    runs = [STAGE_2, SCRATCH, BY_REGIONS, base_run(STAGE_2)]
+    assert len({run.run_id for run in runs}) == len(runs)
     assert dataclasses.replace(Run("sphere"), task="reconstruction").run_id == Run("sphere").run_id
 
 

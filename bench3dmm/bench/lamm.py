@@ -10,9 +10,11 @@ import torch
 from bench3dmm.bench.cases import Case, build_side
 from bench3dmm.bench.timing import Action, Timing, interleaved
 from bench3dmm.bench.worker import in_process
+from bench3dmm.inference import ready_to_infer
 from bench3dmm.models import fitted_numbers
 
 GENERATED = "face-12000"  # the size of the paper's meshes
+AT_ONCE = (1, 16)  # meshes generated one at a time, as in interactive use, and in batches
 TRAINED = ("face-5000", "face-12000", "face-50000")
 LATENT, BATCH = 256, 32  # of the paper
 COMPARED = (
@@ -26,29 +28,34 @@ COMPARED = (
 )
 
 
-def generation(mesh: str, rounds: int, compared: Sequence[tuple[str, str]] = COMPARED) -> list[dict[str, Any]]:
-    """Seconds to decode one code into one mesh on one CPU thread, models in turns: ``mesh_s``, median and range."""
+def generation(
+    mesh: str, rounds: int, compared: Sequence[tuple[str, str]] = COMPARED, at_once: Sequence[int] = AT_ONCE
+) -> list[dict[str, Any]]:
+    """Seconds a mesh to decode a batch of codes on one CPU thread, models in turns: ``mesh_s``, median and range."""
     cpu = torch.device("cpu")
-    cases = {f"{model} {preset}": Case(mesh, preset, LATENT, 1, model) for model, preset in compared}
-    hierarchy = next(iter(cases.values())).hierarchy()
-    models = {name: build_side("engine", case, hierarchy, cpu).eval() for name, case in cases.items()}
+    cases = [Case(mesh, preset, LATENT, batch, model) for model, preset in compared for batch in at_once]
+    hierarchy = cases[0].hierarchy()
+    models = {
+        named: ready_to_infer(build_side("engine", Case(mesh, named[1], LATENT, 1, named[0]), hierarchy, cpu).eval())
+        for named in compared
+    }
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        actions = {name: _decoding(model, torch.randn(1, LATENT)) for name, model in models.items()}
+        actions = {case: _decoding(models[case.model, case.preset], torch.randn(case.batch, LATENT)) for case in cases}
         taken = interleaved(actions, rounds, cpu)
     finally:
         torch.set_num_threads(threads)
     return [
         {
-            **_named(cases[name]),
+            **_named(case),
             "what": "generation",
             "vertices": hierarchy.sizes[0],
-            "parameters": fitted_numbers(models[name]),
+            "parameters": fitted_numbers(models[case.model, case.preset]),
             "rounds": rounds,
-            "mesh_s": Timing.of(seconds).as_dict(),
+            "mesh_s": Timing.of(seconds / case.batch).as_dict(),
         }
-        for name, seconds in taken.items()
+        for case, seconds in taken.items()
     ]
 
 
