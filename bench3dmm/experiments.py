@@ -127,9 +127,9 @@ def _lamm(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
 
 
 def _manipulation(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
-    """The manipulation task: LAMM with either backbone, also trained by regions, and PCA; and what training is for.
+    """The manipulation task: LAMM with either backbone, also trained by regions, and PCA.
 
-    Without its first stage, and once trained longer.
+    On one set also without the first stage, and either training once for longer.
     """
     small = lamm_preset(common["profile"])
     own = [LAMM_LATENT]
@@ -150,7 +150,11 @@ def _manipulation(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
     return [
         *on_both,
         *lamm_runs(bu3dfe, small, own, **{**common, "task": "manipulation-from-scratch"}),
-        *lamm_runs(bu3dfe, small, own, **{**edited, "seed": common["seed"][:1]}, epochs=longer),
+        *(
+            run
+            for trained in (edited, by_regions)
+            for run in lamm_runs(bu3dfe, small, own, **{**trained, "seed": common["seed"][:1]}, epochs=longer)
+        ),
     ]
 
 
