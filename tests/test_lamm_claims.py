@@ -11,6 +11,7 @@ from bench3dmm.artefacts import Setup
 from bench3dmm.artefacts.setup import persons
 from bench3dmm.claims import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, verdict_table
 from bench3dmm.lamm_claims import CLAIMS, SPIRAL, lamm_verdicts
+from bench3dmm.manipulation import MEASURES
 
 SETUP = Setup()
 
@@ -57,6 +58,8 @@ def test_every_claim_gets_a_verdict_from_what_is_stored(results):
     assert found["lamm-reconstruction"].effect.point == pytest.approx(1.1, abs=0.04)
     assert found["lamm-local"].verdict == NOT_REPRODUCED and found["lamm-local"].effect.point == pytest.approx(8)
     assert found["lamm-more-local-than-a-linear-model"].effect.point == pytest.approx(1)
+    told = found["lamm-needs-no-telling"]
+    assert told.verdict == REPRODUCED and told.effect.point == pytest.approx(1)
     adheres = found["lamm-adheres"]
     assert adheres.verdict == REPRODUCED and adheres.effect.point == pytest.approx(0.5, abs=0.06)
     assert adheres.seeds == (0, 1, 2) and adheres.datasets == ("mh-scan", "mh-seq")
@@ -64,6 +67,21 @@ def test_every_claim_gets_a_verdict_from_what_is_stored(results):
     assert found["lamm-trains-in-less-memory"].effect.point == pytest.approx(0.5)
     assert {found[name].verdict for name in ("lamm-60-meshes-a-second", "lamm-trains-in-less-memory")} == {REPRODUCED}
     assert len(verdict_table(found.values())) == len(CLAIMS)
+
+
+def test_what_training_by_regions_adds_is_the_larger_of_both_sets():
+    """Half of the movement outside on one set, a quarter less on the other."""
+    runs = SETUP.runs("manipulation")
+    results = [edited_result(run) for run in runs]
+    leaked = MEASURES.index("leaked_mm")
+    for one in results:
+        if one.run.task == "manipulation-by-regions":
+            one.arrays["edit_values"][0, ..., leaked] *= {"mh-seq": 0.5, "mh-scan": 0.75}[one.run.dataset]
+    told = verdicts(results)["lamm-needs-no-telling"]
+    assert told.verdict == NOT_REPRODUCED and told.effect.point == pytest.approx(2)
+    assert told.seeds == (0, 1, 2)
+    without = [one for one in results if one.run.task != "manipulation-by-regions"]
+    assert "lamm (small), by regions are not stored" in verdicts(without)["lamm-needs-no-telling"].reason
 
 
 def test_the_worst_backbone_and_size_count():
