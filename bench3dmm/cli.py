@@ -703,8 +703,7 @@ def bench(
     meshes a second and training memory, beside spiral models. layers: each layer beside its floor. scaling: time and
     memory over vertices (1,000 to 100,000), batch and latent size. together: several trainings at once. around:
     start-up, hierarchy, evaluation. All take about half an hour on two cores; the first time, the hierarchies of large
-    meshes are built. Sections that DIR holds from the same device and versions, and that are not measured now, are
-    kept.
+    meshes are built. Sections that DIR holds and that are not measured now are kept, with the machine they are of.
     """
     from bench3dmm.bench import SECTIONS, run_bench, save_bench
     from bench3dmm.bench.report import tables

@@ -252,19 +252,45 @@ def test_record_is_kept_whole_and_drawn(record, tmp_path):
     assert bench.load_bench(tmp_path / "bench.json")["compare"] == record["compare"]
 
 
+COMMON = ("schema", "device", "versions", "threads", "machine")
+
+
+def later(record, **changed):
+    """Start-up measured again, by itself."""
+    around = {"measured": {"around": {"seconds": 2.0}}, "around": {**record["around"], "help_s": 9}}
+    return {key: record[key] for key in COMMON} | around | changed
+
+
 def test_sections_measured_later_join_those_of_the_same_machine(record, tmp_path):
     bench.save_bench(record, tmp_path)
-    common = ("schema", "device", "versions", "threads", "machine")
-    later = {key: record[key] for key in common} | {
-        "measured": {"around": {}},
-        "around": {**record["around"], "help_s": 9},
-    }
-    bench.save_bench(later, tmp_path)
+    bench.save_bench(later(record), tmp_path)
     joined = bench.load_bench(tmp_path / "bench.json")
-    assert joined["around"]["help_s"] == 9
-    assert joined["compare"] == record["compare"]
-    bench.save_bench({**later, "device": "another machine"}, tmp_path)
-    assert "compare" not in bench.load_bench(tmp_path / "bench.json")
+    assert joined["around"]["help_s"] == 9 and joined["measured"]["around"] == {"seconds": 2.0}
+    assert joined["compare"] == record["compare"] and not any("on" in made for made in joined["measured"].values())
+
+
+def test_sections_of_another_machine_stand_beside_and_name_it(record, tmp_path):
+    bench.save_bench(record, tmp_path)
+    bench.save_bench(later(record, device="another machine", machine={**MACHINE, "bandwidth": 3e9}), tmp_path)
+    joined = bench.load_bench(tmp_path / "bench.json")
+    assert joined["device"] == "a machine" and joined["compare"] == record["compare"]
+    assert bench.of_section(joined, "compare")["device"] == "a machine"
+    assert bench.of_section(joined, "around")["device"] == "another machine"
+    assert pictures.machine_line(joined, "around").startswith("another machine; ")
+    assert "copy 3 GB/s" in pictures.machine_line(joined, "around")
+    assert report.provenance(joined)["device"].to_dict() == {
+        section: "another machine" if section == "around" else "a machine" for section in bench.SECTIONS
+    }
+    bench.save_bench(later(record), tmp_path)
+    again = bench.load_bench(tmp_path / "bench.json")
+    assert "on" not in again["measured"]["around"], "measured again where the others were"
+
+
+def test_a_record_measured_anew_elsewhere_is_that_machines(record, tmp_path):
+    bench.save_bench(later(record), tmp_path)
+    bench.save_bench({**record, "device": "another machine"}, tmp_path)
+    anew = bench.load_bench(tmp_path / "bench.json")
+    assert anew["device"] == "another machine" and not any("on" in made for made in anew["measured"].values())
 
 
 def test_every_section_has_a_table(record):
@@ -313,5 +339,5 @@ def test_damaged_or_missing_record_is_named(tmp_path):
 
 
 def test_machine_line_has_the_rates(record):
-    line = pictures.machine_line(record)
+    line = pictures.machine_line(record, "compare")
     assert "100 GFLOP/s" in line and "10 GB/s" in line

@@ -83,7 +83,8 @@ def machine_rates(device: torch.device) -> dict[str, float]:
 def save_bench(record: dict[str, Any], folder: str | Path) -> list[Path]:
     """Write ``bench.json`` and the pictures of what was measured, as PNG and PDF.
 
-    Sections that the folder's record has from the same device and versions, and that were not measured now, are kept.
+    Sections that the folder's record has and that were not measured now are kept; see `of_section` for where each was
+    measured.
     """
     from bench3dmm.bench import pictures
     from bench3dmm.figures import save_figure
@@ -101,9 +102,35 @@ def save_bench(record: dict[str, Any], folder: str | Path) -> list[Path]:
 
 
 def _joined(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    if any(old.get(key) != new[key] for key in ("device", "threads", "versions")):
-        return new
-    return {**old, **new, "measured": {**old["measured"], **new["measured"]}}
+    """The new sections and, of the old ones, those that are not measured anew.
+
+    The record is that of the machine it was begun on, as long as a section of it is left; sections of another machine
+    have this under ``on``.
+    """
+    sections = {name: old for name in SECTIONS if name in old} | {name: new for name in SECTIONS if name in new}
+    made_on = {name: _machine_of(of_section(record, name)) for name, record in sections.items()}
+    left = any(record is old and _same(made_on[name], old) for name, record in sections.items())
+    own = _machine_of(old if left else new)
+    measured = {}
+    for name, record in sections.items():
+        measured[name] = {key: value for key, value in record["measured"].get(name, {}).items() if key != "on"}
+        if not _same(made_on[name], own):
+            measured[name]["on"] = made_on[name]
+    return {"schema": SCHEMA, **own, "measured": measured} | {name: sections[name][name] for name in sections}
+
+
+def of_section(record: dict[str, Any], section: str) -> dict[str, Any]:
+    """The record as that of the machine on which a section was measured."""
+    return {**record, **record["measured"].get(section, {}).get("on", {})}
+
+
+def _machine_of(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: record[key] for key in ("device", "threads", "versions", "machine")}
+
+
+def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether both are of one device with the same versions; its rates vary from time to time."""
+    return all(one[key] == other[key] for key in ("device", "threads", "versions"))
 
 
 def load_bench(path: str | Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bench3dmm.bench import of_section
 from bench3dmm.bench.cases import SPIRALNET_WIDTHS
 from bench3dmm.bench.peers import LATENT
 from bench3dmm.bench.scaling import exponent
@@ -48,7 +49,7 @@ def compare_figure(record: dict[str, Any]) -> Figure:
         )
         below.margins(x=0.12)
         below.set_xlabel("peak memory of training, MB")
-        add_footer(figure, machine_line(record))
+        add_footer(figure, machine_line(record, "compare"))
     return figure
 
 
@@ -93,7 +94,7 @@ def peers_figure(record: dict[str, Any]) -> Figure:
                     f"{row['fit_s']:.1f} s for {row['fit_meshes']:,} meshes ({row['mesh']})" for row in fits
                 )
                 first.text(0, -names.index(name), f" closed form, once:\n {text}", va="center", fontsize=7, color=SOFT)
-        add_footer(figure, f"d = {rows[0]['latent']}. {machine_line(record)}")
+        add_footer(figure, f"d = {rows[0]['latent']}. {machine_line(record, 'peers')}")
     return figure
 
 
@@ -125,7 +126,7 @@ def layers_figure(record: dict[str, Any]) -> Figure:
             axes.set_xlabel("ms, forward and backward, one thread")
             axes.set_title(f"preset {preset}, {rows['mesh'].iloc[0]}, batch {rows['batch'].iloc[0]}")
         axes.legend(loc="upper right")
-        add_footer(figure, "Percent: floor / achieved. " + machine_line(record))
+        add_footer(figure, "Percent: floor / achieved. " + machine_line(record, "layers"))
     return figure
 
 
@@ -161,7 +162,7 @@ def lamm_figure(record: dict[str, Any]) -> Figure:
             axes.grid(True, which="major", alpha=0.3)
             axes.set_title(f"training, batch {trained['batch'].iloc[0]}: {title}")
         figure.legend(*time.get_legend_handles_labels(), loc="outside right center", fontsize=7)
-        add_footer(figure, f"d = {frame['latent'].iloc[0]}. " + machine_line(record))
+        add_footer(figure, f"d = {frame['latent'].iloc[0]}. " + machine_line(record, "lamm"))
     return figure
 
 
@@ -186,7 +187,7 @@ def _generation_bars(axes: Axes, generated: pd.DataFrame, strokes: dict[str, dic
     marks = [
         Patch(color=SOFT, alpha=1.0 if batch == at_once[0] else 0.45, label=f"{batch} at a time") for batch in at_once
     ]
-    axes.legend(handles=marks, loc="lower right", fontsize=6.5)
+    axes.legend(handles=marks, loc="upper right", fontsize=6.5)
 
 
 def scaling_figure(record: dict[str, Any]) -> Figure:
@@ -219,13 +220,15 @@ def scaling_figure(record: dict[str, Any]) -> Figure:
         grid[1, 0].set_ylabel("peak memory of training, MB")
         grid[0, 2].legend(*grid[0, 0].get_legend_handles_labels(), loc="lower left")
         add_footer(
-            figure, "Preset paper; where not on the axis: 6,704 vertices, batch 16, d = 16. " + machine_line(record)
+            figure,
+            "Preset paper; where not on the axis: 6,704 vertices, batch 16, d = 16. " + machine_line(record, "scaling"),
         )
     return figure
 
 
-def machine_line(record: dict[str, Any]) -> str:
-    """Device, threads, rates and versions."""
+def machine_line(record: dict[str, Any], section: str) -> str:
+    """Device, threads, rates and versions of where a section was measured."""
+    record = of_section(record, section)
     machine = record["machine"]
     return (
         f"{record['device']}; float32 matrix product {machine['gemm_flops'] / 1e9:,.0f} GFLOP/s, "

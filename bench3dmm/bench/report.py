@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from bench3dmm.bench import of_section
+
 Table = tuple[str, list[str], list[list[str]]]
 
 
@@ -27,6 +29,16 @@ def frame(record: dict[str, Any], section: str) -> pd.DataFrame:
     else:
         return pd.DataFrame()
     return pd.DataFrame(rows, columns=columns).set_index(columns[0])
+
+
+def provenance(record: dict[str, Any]) -> pd.DataFrame:
+    """Of each section when, by which commit and on which machine it was measured."""
+    rows = {}
+    for section, made in record["measured"].items():
+        where = of_section(record, section)
+        made = {key: value for key, value in made.items() if key != "on"}
+        rows[section] = {**made, "device": where["device"], "torch": where["versions"]["torch"]}
+    return pd.DataFrame(rows).T
 
 
 def _machine(record: dict[str, Any]) -> Table:
