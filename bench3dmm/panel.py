@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
 
     from bench3dmm.checkpoint import TrainedModel
 
-AXES = {"to the left": 0, "up": 1, "forward": 2}
+AXES = ("to the right", "up", "forward")  # as one sees a face from the front
 REACH_MM = 10.0
 TURN_DEGREES = 75
 PIXELS = 520
+CONTROLS = "340px"  # their width: the picture beside stays where it is
 MOVEMENT_MM = (0.0, 6.0)
 
 
@@ -45,52 +47,76 @@ class EditPanel:
             raise Bench3dmmError("a panel needs ipywidgets: pip install 'bench3dmm[interactive]'") from None
         self.model, self.mesh = model, np.asarray(mesh)
         self.plain = model.reconstruct(self.mesh)
-        self.moved = {name: np.zeros(3) for name in model.partition.controls}
-        self.view = fit_view(self.plain[None], "front", PIXELS)
-        self.region = ipywidgets.Dropdown(options=list(self.moved), description="region")
+        self.view = fit_view(np.stack([self.plain - REACH_MM, self.plain + REACH_MM]), "front", PIXELS)
+        style, layout = {"description_width": "110px"}, {"width": "auto"}
+        regions = list(model.partition.controls)
+        self.region = ipywidgets.Dropdown(options=regions, description="region", style=style, layout=layout)
         bounds = {"min": -REACH_MM, "max": REACH_MM, "step": 0.5, "readout_format": ".1f"}
-        self.sliders = {
-            name: ipywidgets.FloatSlider(description=f"{name}, mm", style={"description_width": "90px"}, **bounds)
-            for name in AXES
+        # Sliders of its own for each region: what a browser still has to say of one never reaches another.
+        self.every = {
+            region: {
+                name: ipywidgets.FloatSlider(description=f"{name}, mm", style=style, layout=layout, **bounds)
+                for name in AXES
+            }
+            for region in regions
         }
-        self.turn = ipywidgets.IntSlider(description="turn, °", min=-TURN_DEGREES, max=TURN_DEGREES, step=5)
-        self.painted = ipywidgets.Checkbox(description="paint the movement")
+        self.shown = ipywidgets.VBox()
+        self.turn = ipywidgets.IntSlider(
+            description="turn, °", min=-TURN_DEGREES, max=TURN_DEGREES, step=5, style=style, layout=layout
+        )
+        least, most = MOVEMENT_MM
+        self.painted = ipywidgets.Checkbox(
+            description=f"paint the movement, {least:g} (light) to {most:g} mm", indent=False, layout=layout
+        )
         self.reset = ipywidgets.Button(description="reset all")
         self.text = ipywidgets.HTML()
         self.image = ipywidgets.Image(format="png", width=PIXELS, height=PIXELS)
-        controls = [self.region, *self.sliders.values(), self.turn, self.painted, self.reset, self.text]
-        self.widget: ipywidgets.Widget = ipywidgets.HBox([ipywidgets.VBox(controls), self.image])
+        controls = [self.region, self.shown, self.turn, self.painted, self.reset, self.text]
+        self.widget: ipywidgets.Widget = ipywidgets.HBox(
+            [ipywidgets.VBox(controls, layout={"flex": f"0 0 {CONTROLS}"}), self.image]
+        )
         self._following = True
         self.region.observe(self._show_region, "value")
-        for slider in self.sliders.values():
-            slider.observe(self._move, "value")
+        for own in self.every.values():
+            for slider in own.values():
+                slider.observe(self._move, "value")
         for control in (self.turn, self.painted):
             control.observe(self._draw, "value")
         self.reset.on_click(self._forget)
+        self._show_region()
         self._draw()
+
+    @property
+    def sliders(self) -> dict[str, Any]:
+        """Of the chosen region."""
+        return self.every[self.region.value]
+
+    @property
+    def moved(self) -> dict[str, np.ndarray]:
+        """Each region's displacement, mm."""
+        return {region: np.array([slider.value for slider in own.values()]) for region, own in self.every.items()}
 
     def edited(self) -> np.ndarray:
         """The mesh as it is now, (V, 3) mm."""
         return self.model.edit(self.mesh, self.moved)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        return self.widget._repr_mimebundle_(**options)
+        picture = base64.b64encode(self.image.value).decode()  # for readers without a kernel
+        return {**self.widget._repr_mimebundle_(**options), "image/png": picture}
 
     def _show_region(self, _: object = None) -> None:
-        """Set the sliders to the chosen region's displacement."""
-        self._following = False
-        for name, slider in self.sliders.items():
-            slider.value = self.moved[self.region.value][AXES[name]]
-        self._following = True
+        self.shown.children = list(self.sliders.values())
 
     def _move(self, _: object = None) -> None:
         if self._following:
-            self.moved[self.region.value] = np.array([slider.value for slider in self.sliders.values()])
             self._draw()
 
     def _forget(self, _: object = None) -> None:
-        self.moved = {name: np.zeros(3) for name in self.moved}
-        self._show_region()
+        self._following = False
+        for own in self.every.values():
+            for slider in own.values():
+                slider.value = 0.0
+        self._following = True
         self._draw()
 
     def _draw(self, _: object = None) -> None:
@@ -102,7 +128,7 @@ class EditPanel:
         turned = _turned(edited, self.turn.value, self.plain.mean(axis=0))
         image = render_mesh(turned, self.model.template.faces, size=PIXELS, view=self.view, **painted)
         file = io.BytesIO()
-        imsave(file, image, format="png")
+        imsave(file, image, format="png", pil_kwargs={"compress_level": 1})
         self.image.value = file.getvalue()
         inside = np.isin(
             self.model.partition.labels,

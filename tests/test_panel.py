@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from bench3dmm.artefacts import edited_faces, grid
 from bench3dmm.editing import displacements_of
 from bench3dmm.manipulation import HandleEditor
 from bench3dmm.partition import partition_of, patches
+from bench3dmm.render import project
 from bench3dmm.results import Result
 from bench3dmm.run import published_run
 
@@ -68,13 +70,33 @@ def test_regions_keep_their_displacements_until_all_are_forgotten(edit_panel):
     edit_panel.sliders["up"].value = 3
     edit_panel.region.value = "chin"
     assert [slider.value for slider in edit_panel.sliders.values()] == [0, 0, 0]
-    edit_panel.sliders["to the left"].value = -2
+    edit_panel.sliders["to the right"].value = -2
     edit_panel.region.value = "nose"
     assert [slider.value for slider in edit_panel.sliders.values()] == [0, 3, 0]
     assert edit_panel.moved["chin"].tolist() == [-2, 0, 0]
     plain = panel.EditPanel(edit_panel.model, edit_panel.mesh).image.value
     edit_panel.reset.click()
     assert not any(moved.any() for moved in edit_panel.moved.values()) and edit_panel.image.value == plain
+
+
+def test_what_a_browser_says_late_of_one_region_does_not_reach_another(edit_panel):
+    edit_panel.region.value = "nose"
+    late = edit_panel.sliders["up"]
+    edit_panel.region.value = "chin"
+    late.value = 3
+    assert edit_panel.moved["nose"].tolist() == [0, 3, 0] and not edit_panel.moved["chin"].any()
+
+
+def test_the_farthest_displacement_stays_in_the_picture(edit_panel):
+    edges = [edit_panel.plain + sign * panel.REACH_MM for sign in (-1, 1)]
+    points = np.concatenate([project(edge, edit_panel.view, (48, 48)) for edge in edges])
+    assert (points >= 0).all() and (points <= 48).all()
+
+
+def test_readers_without_a_kernel_get_a_picture(edit_panel):
+    shown = edit_panel._repr_mimebundle_()
+    assert base64.b64decode(shown["image/png"]) == edit_panel.image.value
+    assert any("widget" in kind for kind in shown)
 
 
 def test_turning_and_painting_change_the_picture_alone(edit_panel):
