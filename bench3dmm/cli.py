@@ -237,8 +237,10 @@ def list_names(
             names = (f"{name} ({note})" if kind == "presets" else name for name, note in lines() if "@" not in name)
             typer.echo(f"{kind + ':':<10}{', '.join(names)}")
     elif what in kinds:
-        for name, description in kinds[what]():
-            typer.echo(f"{name:<14}{description}".rstrip())
+        lines = kinds[what]()
+        width = max(14, 2 + max(len(name) for name, _ in lines))
+        for name, description in lines:
+            typer.echo(f"{name:<{width}}{description}".rstrip())
     else:
         raise UnknownNameError("thing to list", what, [*kinds, "results"])
 

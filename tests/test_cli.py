@@ -106,10 +106,10 @@ def test_lists(command):
     assert code == 0
     for name in ("mh-scan", "percentage", "neural3dmm", "release", "l1", "smoke"):
         assert name in out
-    for kind in ("datasets", "splits", "models", "presets", "losses", "profiles"):
+    for kind in ("datasets", "splits", "models", "presets", "losses", "profiles", "tasks"):
         code, listed, _ = command("list", kind)
         assert code == 0
-        assert listed.strip()
+        assert listed.strip() and all("  " in line for line in listed.splitlines()), "a name apart from what it is"
 
 
 def test_data_info(command):
