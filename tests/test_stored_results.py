@@ -21,7 +21,7 @@ from bench3dmm.run import PROFILES, Run, check_names, rows_of_profile
 
 RESULTS = Path(__file__).parent.parent / "results"
 STORED = sorted(RESULTS.glob("*/*.json"))
-LARGEST_MB = 46
+LARGEST_MB = 48
 EDITING = lamm_runs("mh-scan", "small", [LAMM_LATENT], seed=[0], task="manipulation")
 SHIPPED = [
     result_path(run, RESULTS) for run in (*peer_runs("mh-scan", profile="quick", seed=[0], latents=[16]), *EDITING)
