@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench3dmm.edit_ratings import Rated
+from bench3dmm.edit_ratings import SUFFIXES, Rated
 from bench3dmm.manipulation import MEASURES
+from bench3dmm.run import TASKS, Run
 
 PAIRS, REGIONS = 40, 3
 INSIDE, OUTSIDE = MEASURES.index("moved_mm"), MEASURES.index("leaked_mm")
@@ -49,3 +50,7 @@ def test_one_method_over_another():
 def test_nothing_outside_has_no_ratio():
     found = rated([0.0, 0.0, 0.0])
     assert found.ratio() is None and not found.leaks() and found.ratio(name="held_ratio") is not None
+
+
+def test_every_task_that_edits_has_a_name_in_tables():
+    assert set(SUFFIXES) == set(TASKS) - {Run.task} and len(set(SUFFIXES.values())) == len(SUFFIXES)
