@@ -15,6 +15,7 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import sphere_dataset
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from mesh_shapes import icosphere
@@ -195,9 +196,15 @@ def test_stored_results_are_those_there_are(tmp_path):
 
 def test_persons_are_known_without_the_meshes(monkeypatch):
     monkeypatch.setattr(data.cache, "load_generated", lambda *_, **__: pytest.fail("the meshes were loaded"))
-    known = setup.persons.__wrapped__("mh-scan")
+    setup._persons.cache_clear()
+    known = setup.persons("mh-scan")
     assert len(known) == 1779 and len(set(known)) == 100
-    assert setup.persons("nobody-has-this") is None
+
+
+def test_a_dataset_that_comes_later_is_asked_for_again(monkeypatch):
+    assert setup.persons("comes-later") is None
+    monkeypatch.setitem(data._registered, "comes-later", lambda: sphere_dataset("comes-later"))
+    assert len(setup.persons("comes-later")) == 48
 
 
 # --- curves -----------------------------------------------------------------------------------------------------
