@@ -63,11 +63,11 @@ class Manipulation:
     def examples(self, count: int, seed: int, epoch: int) -> tuple[torch.Tensor, ...]:
         rows = epoch_order(count, seed, epoch)
         most = ALPHA_LEAST + (1 - ALPHA_LEAST) * min(1.0, (epoch + 1) / max(1.0, RAMP * self.epochs))
-        drawn = torch.rand(count, generator=_generator(seed, epoch, 1))
-        drawn = rows, rows.roll(-1), ALPHA_LEAST + (most - ALPHA_LEAST) * drawn
+        alpha = ALPHA_LEAST + (most - ALPHA_LEAST) * torch.rand(count, generator=_generator(seed, epoch, 1))
         if self.composite is None:
-            return drawn
-        return *drawn, draw_regions(count, len(self.composite.to_regions), _generator(seed, epoch, 2))
+            return rows, rows.roll(-1), alpha
+        chosen = draw_regions(count, len(self.composite.to_regions), _generator(seed, epoch, 2))
+        return rows, rows.roll(-1), alpha, chosen
 
     def value(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,32 +32,47 @@ COMPARED = (
 def generation(
     mesh: str, rounds: int, compared: Sequence[tuple[str, str]] = COMPARED, at_once: Sequence[int] = AT_ONCE
 ) -> list[dict[str, Any]]:
-    """Seconds a mesh to decode a batch of codes on one CPU thread, models in turns: ``mesh_s``, median and range."""
+    """Seconds a mesh to decode a batch of codes on one CPU thread, models in turns: ``mesh_s``, median and range.
+
+    Of a model of few rows also ``as_trained_ratio``, the same with its weights as training leaves them in memory, over
+    ``mesh_s`` of the same round; see `bench3dmm.inference.ready_to_infer`.
+    """
     cpu = torch.device("cpu")
     cases = [Case(mesh, preset, LATENT, batch, model) for model, preset in compared for batch in at_once]
     hierarchy = cases[0].hierarchy()
     models = {
-        named: ready_to_infer(build_side("engine", Case(mesh, named[1], LATENT, 1, named[0]), hierarchy, cpu).eval())
-        for named in compared
+        (model, preset): build_side("engine", Case(mesh, preset, LATENT, 1, model), hierarchy, cpu).eval()
+        for model, preset in compared
     }
+    trained = {name: copy.deepcopy(model) for name, model in models.items() if getattr(model, "few_rows", False)}
+    sides = {"ready": {name: ready_to_infer(model) for name, model in models.items()}, "as trained": trained}
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        actions = {case: _decoding(models[case.model, case.preset], torch.randn(case.batch, LATENT)) for case in cases}
+        actions = {
+            (case, side): _decoding(of_side[case.model, case.preset], torch.randn(case.batch, LATENT))
+            for case in cases
+            for side, of_side in sides.items()
+            if (case.model, case.preset) in of_side
+        }
         taken = interleaved(actions, rounds, cpu)
     finally:
         torch.set_num_threads(threads)
-    return [
-        {
+    rows = []
+    for case in cases:
+        ready, as_trained = taken[case, "ready"], taken.get((case, "as trained"))
+        row = {
             **_named(case),
             "what": "generation",
             "vertices": hierarchy.sizes[0],
             "parameters": fitted_numbers(models[case.model, case.preset]),
             "rounds": rounds,
-            "mesh_s": Timing.of(seconds / case.batch).as_dict(),
+            "mesh_s": Timing.of(ready / case.batch).as_dict(),
         }
-        for case, seconds in taken.items()
-    ]
+        if as_trained is not None:
+            row["as_trained_ratio"] = Timing.of(as_trained / ready).as_dict()
+        rows.append(row)
+    return rows
 
 
 def training(mesh: str, model: str, preset: str, device: str) -> dict[str, Any]:
