@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from os import PathLike
 
-    from bench3dmm.checkpoint import TrainedModel
+    from bench3dmm.apply.trained import TrainedModel
 
 __version__ = "0.1.0"
 
 
 def load(path: str | PathLike[str], device: str = "cpu") -> TrainedModel:
-    """An exported model, ready to encode, decode and reconstruct meshes; see `bench3dmm.checkpoint.load`."""
+    """An exported model, ready to encode, decode and reconstruct meshes; see `bench3dmm.apply.exported.load`."""
     import bench3dmm.run  # noqa: F401 (before torch: it sets how torch's threads wait)
     from bench3dmm import checkpoint
 

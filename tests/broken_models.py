@@ -1,4 +1,4 @@
-"""A model that passes every check of `bench3dmm.conformance`, and others that each break one thing."""
+"""A model that passes every check of `bench3dmm.checks.models`, and others that each break one thing."""
 
 from __future__ import annotations
 

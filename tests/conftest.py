@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 from mesh_shapes import icosphere
 
-from bench3dmm import cli
+from bench3dmm.cli import app as cli
 from bench3dmm.data.dataset import Dataset, content_sha256
-from bench3dmm.mesh.coarsen import Hierarchy, build_hierarchy
+from bench3dmm.mesh.hierarchy import Hierarchy, build_hierarchy
 from bench3dmm.mesh.template import Template
-from bench3dmm.storage import CACHE_VARIABLE, hash_arrays
+from bench3dmm.system.storage import CACHE_VARIABLE, hash_arrays
 
 # Before torch is imported: on meshes this small more threads only get in each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench3dmm.artefacts.setup import persons
-from bench3dmm.manipulation import EDITORS, MEASURES, OTHER, SAME
-from bench3dmm.results import Result
+from bench3dmm.data.tables import persons
+from bench3dmm.runs.results import Result
+from bench3dmm.tasks.parts.edits import EDITORS, MEASURES, OTHER, SAME
 
 REGIONS = ("nose", "mouth")
 PAIRS = 60

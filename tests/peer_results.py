@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench3dmm.artefacts import Setup
-from bench3dmm.results import Result
-from bench3dmm.run import Run
+from bench3dmm.papers.setup import Setup
+from bench3dmm.record.run import Run
+from bench3dmm.runs.results import Result
 
 FACTORS = {"pca": 1.0, "coma": 1.35, "spiralnet": 1.02, "neural3dmm": 1.0}
 REGIONS = ("eyes", "nose", "mouth", "cheeks", "rest")

@@ -10,17 +10,17 @@ import torch
 from mesh_shapes import wavy_with_hole
 
 from bench3dmm.bench.cases import Case
-from bench3dmm.inference import for_one_mesh
-from bench3dmm.losses import mean_absolute
-from bench3dmm.mesh.coarsen import build_hierarchy
+from bench3dmm.mesh.hierarchy import build_hierarchy
 from bench3dmm.mesh.template import Template
 from bench3dmm.models import build_model, model_names, preset_names
-from bench3dmm.objective import arrange
-from bench3dmm.parallel import Workers
-from bench3dmm.run import Run, execute
-from bench3dmm.step import ThreadedStep, make_optimizer
-from bench3dmm.train import Schedule
-from bench3dmm.weights import load_model
+from bench3dmm.models.interface import arrange, for_one_mesh
+from bench3dmm.record.run import Run
+from bench3dmm.runs.execute import execute
+from bench3dmm.system.parallel import Workers
+from bench3dmm.training.losses import mean_absolute
+from bench3dmm.training.schedule import Schedule
+from bench3dmm.training.step import ThreadedStep, make_optimizer
+from bench3dmm.training.weights import load_model
 
 
 @functools.cache

@@ -6,8 +6,8 @@ import numpy as np
 
 from bench3dmm.data.dataset import Dataset
 from bench3dmm.data.splits import make_split
-from bench3dmm.results import Result
-from bench3dmm.run import Run
+from bench3dmm.record.run import Run
+from bench3dmm.runs.results import Result
 
 EDGES = np.append(np.linspace(0, 10, 21), np.inf)
 

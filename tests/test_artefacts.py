@@ -20,18 +20,23 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from mesh_shapes import icosphere
 
-from bench3dmm import artefacts, data, figures, render, show
-from bench3dmm.artefacts import Setup, published, setup, tables
+from bench3dmm import artefacts, figures
+from bench3dmm.artefacts import setup, tables
 from bench3dmm.data import recipe_sha256
+from bench3dmm.data import registry as data
 from bench3dmm.data.dataset import Dataset
-from bench3dmm.data.paper_counts import TABLE1, TABLE2
+from bench3dmm.data.synthetic.counts import TABLE1, TABLE2
 from bench3dmm.errors import Bench3dmmError, DataError, MeshError, UnknownNameError
-from bench3dmm.experiments import EXPERIMENTS, LATENTS
 from bench3dmm.mesh.geodesic import landmark_distance
 from bench3dmm.mesh.normals import vertex_normals
 from bench3dmm.mesh.template import Template
-from bench3dmm.results import Result
-from bench3dmm.run import execute
+from bench3dmm.papers.neural3dmm_bu3dfe import published
+from bench3dmm.papers.neural3dmm_bu3dfe.experiments import LATENTS
+from bench3dmm.papers.registry import EXPERIMENTS
+from bench3dmm.papers.setup import Setup
+from bench3dmm.runs.execute import execute
+from bench3dmm.runs.results import Result
+from bench3dmm.view import render, show
 
 PAPER_5 = {"percentage": [3.11, 2.40, 1.28, 0.61, 0.55], "identity": [4.33, 3.35, 1.73, 0.77, 0.71]}
 LICENSED = Setup(coma="coma", bu3dfe="bu3dfe")
@@ -179,7 +184,7 @@ def test_summary_over_seeds():
 
 
 def test_stored_results_are_those_there_are(tmp_path):
-    from bench3dmm.results import save_result
+    from bench3dmm.runs.results import save_result
 
     first, second = Setup().runs("splits")[:2]
     result = fake_result(first)
@@ -291,7 +296,7 @@ def test_figure6_shows_cumulative_errors_and_the_papers_medians():
 def test_colours_over_latent_size_darken():
     from matplotlib.colors import to_rgb
 
-    from bench3dmm.artefacts.curves import _latent_colour
+    from bench3dmm.papers.neural3dmm_bu3dfe.figures.curves import _latent_colour
 
     luminance = [np.dot(to_rgb(_latent_colour(d)), (0.21, 0.72, 0.07)) for d in LATENTS]
     assert all(first > second + 0.02 for first, second in itertools.pairwise(luminance))

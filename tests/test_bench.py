@@ -16,7 +16,6 @@ from bench3dmm.bench.cases import (
     SPIRALNET_WIDTHS,
     Case,
     build_side,
-    face,
     schedule_of,
     synthetic_meshes,
     training_step,
@@ -27,9 +26,10 @@ from bench3dmm.bench.layers import Work, conv_work, layer_table
 from bench3dmm.bench.peers import peers, quick_meshes
 from bench3dmm.bench.timing import Timing, interleaved, seconds_of
 from bench3dmm.bench.worker import TASKS, in_process
+from bench3dmm.data.synthetic.sizes import face
 from bench3dmm.errors import Bench3dmmError, DataError, UnknownNameError
-from bench3dmm.experiments import PEERS
 from bench3dmm.models.layers import SpiralConv, spiral_matrices
+from bench3dmm.papers.comparison.experiments import PEERS
 
 THREADS = torch.get_num_threads()
 CPU = torch.device("cpu")
@@ -238,7 +238,7 @@ def test_models_take_the_steps_of_their_published_training():
 
 
 def test_quick_profile_counts_its_meshes(spheres, monkeypatch):
-    from bench3dmm import data
+    from bench3dmm.data import registry as data
     from bench3dmm.data.splits import make_split
 
     monkeypatch.setitem(data._registered, "sphere", lambda: spheres)

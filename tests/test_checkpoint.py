@@ -17,16 +17,18 @@ from conftest import sphere_dataset
 
 import bench3dmm
 from bench3dmm import checkpoint
-from bench3dmm.checkpoint import export
+from bench3dmm.apply.exported import export
 from bench3dmm.data.splits import make_split
 from bench3dmm.errors import DataError, UnknownNameError
-from bench3dmm.evaluate import BATCH
 from bench3dmm.mesh.files import read_mesh, write_mesh
 from bench3dmm.models import model_names
-from bench3dmm.results import result_path
-from bench3dmm.run import Run, execute, published_run
-from bench3dmm.storage import hash_file
-from bench3dmm.weights import _packed, _unpacked, read_weights, write_weights
+from bench3dmm.record.run import Run
+from bench3dmm.runs.execute import execute
+from bench3dmm.runs.results import result_path
+from bench3dmm.system.storage import hash_file
+from bench3dmm.tasks.parts.errors import BATCH
+from bench3dmm.tasks.published import published_run
+from bench3dmm.training.weights import _packed, _unpacked, read_weights, write_weights
 
 MODELS = model_names()
 ROUNDING = 1e-5

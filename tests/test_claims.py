@@ -15,9 +15,19 @@ import pytest
 from mesh_shapes import grid
 from scipy import stats
 
-from bench3dmm.artefacts import Setup, claims_figure
-from bench3dmm.artefacts.verdicts import LIMITS, margin
-from bench3dmm.bootstrap import (
+from bench3dmm.data.dataset import Dataset
+from bench3dmm.errors import DataError
+from bench3dmm.mesh.roughness import error_roughness
+from bench3dmm.mesh.template import Template
+from bench3dmm.papers.neural3dmm_bu3dfe.claims import CLAIMS
+from bench3dmm.papers.neural3dmm_bu3dfe.effects import FIG4_COMA, FIG5_BU3DFE
+from bench3dmm.papers.neural3dmm_bu3dfe.evidence import evaluate_claims, paper_effects, untested_table
+from bench3dmm.papers.neural3dmm_bu3dfe.experiments import FIGURES
+from bench3dmm.papers.neural3dmm_bu3dfe.untested import UNTESTED
+from bench3dmm.papers.setup import Setup
+from bench3dmm.record.run import Run
+from bench3dmm.runs.results import Result
+from bench3dmm.statistics.bootstrap import (
     bootstrap_mean,
     draw_counts,
     draw_units,
@@ -27,24 +37,9 @@ from bench3dmm.bootstrap import (
     percentile_interval,
     resampled_means,
 )
-from bench3dmm.claims import (
-    INCONCLUSIVE,
-    NOT_REPRODUCED,
-    REPRODUCED,
-    error_roughness,
-    evaluate_claims,
-    paper_effects,
-    untested_table,
-    verdict_table,
-)
-from bench3dmm.data.dataset import Dataset
-from bench3dmm.errors import DataError
-from bench3dmm.experiments import FIGURES
-from bench3dmm.mesh.template import Template
-from bench3dmm.results import Result
-from bench3dmm.run import Run
-from bench3dmm.statements import CLAIMS, FIG4_COMA, FIG5_BU3DFE, UNTESTED
-from bench3dmm.storage import canonical_json
+from bench3dmm.statistics.claims import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, verdict_table
+from bench3dmm.system.storage import canonical_json
+from bench3dmm.view.verdicts import LIMITS, claims_figure, margin
 
 PAPER_TEXT = "BENCH3DMM_PAPER_TEXT"  # a file with the paper's text, which is not ours to ship
 BY_ID = {claim.id: claim for claim in CLAIMS}

@@ -13,9 +13,11 @@ import typer
 from conftest import sphere_dataset
 from synthetic_results import make_result
 
-from bench3dmm import cli, data, experiments
-from bench3dmm.experiments import experiment
-from bench3dmm.results import save_result
+from bench3dmm import experiments
+from bench3dmm.cli import app as cli
+from bench3dmm.data import registry as data
+from bench3dmm.papers.registry import experiment
+from bench3dmm.runs.results import save_result
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +26,7 @@ def known_spheres(monkeypatch):
 
 
 def test_help_is_quick_and_teaches():
-    code = "import time; t = time.perf_counter(); import bench3dmm.cli, sys; print(time.perf_counter() - t)"
+    code = "import time; t = time.perf_counter(); import bench3dmm.cli.app, sys; print(time.perf_counter() - t)"
     code += "; print([m for m in ('torch', 'pandas', 'scipy', 'pyvista', 'matplotlib') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[1] == "[]"

@@ -22,12 +22,14 @@ from mesh_shapes import (
 from scipy.sparse import csgraph
 
 from bench3dmm.errors import DataError, MeshError
-from bench3dmm.mesh import coarsen
-from bench3dmm.mesh.coarsen import Hierarchy, Level, build_hierarchy, closest_on_triangles, decimate, default_reference
+from bench3dmm.mesh import hierarchy as coarsen
+from bench3dmm.mesh.decimation import decimate
 from bench3dmm.mesh.geodesic import edge_graph, geodesic_distances
+from bench3dmm.mesh.hierarchy import Hierarchy, Level, build_hierarchy, default_reference
 from bench3dmm.mesh.spirals import spirals
 from bench3dmm.mesh.template import Template
-from bench3dmm.storage import read_npz, write_npz
+from bench3dmm.mesh.upsampling import closest_on_triangles
+from bench3dmm.system.storage import read_npz, write_npz
 
 SHAPES = {
     "sheet with a hole": wavy_with_hole(),

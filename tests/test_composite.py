@@ -8,13 +8,13 @@ import torch
 from mesh_shapes import icosphere
 from scipy.sparse import csgraph
 
-from bench3dmm.bench.cases import template_of
-from bench3dmm.composite import BORDER, Composite
-from bench3dmm.losses import mean_absolute
+from bench3dmm.data.faces import partition_of
+from bench3dmm.data.synthetic.sizes import template_of
 from bench3dmm.mesh.geodesic import edge_graph
 from bench3dmm.mesh.template import Template
-from bench3dmm.objective import Manipulation, draw_regions
-from bench3dmm.partition import partition_of
+from bench3dmm.tasks.manipulation import Manipulation
+from bench3dmm.tasks.parts.composite import BORDER, Composite, draw_regions
+from bench3dmm.training.losses import mean_absolute
 
 
 @pytest.fixture(scope="module", params=["sphere", "mh-seq"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench3dmm.data.head import PACK, load_head
+from bench3dmm.data.synthetic.head import PACK, load_head
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 

@@ -9,11 +9,11 @@ import pytest
 from conftest import sphere_dataset
 
 from bench3dmm.data import dataset_names, load_dataset, register_dataset
-from bench3dmm.data.expressions import BU3DFE, COMA
-from bench3dmm.data.head import boundary_loops, load_head, load_topology
-from bench3dmm.data.makehuman import (
+from bench3dmm.data.synthetic.counts import TABLE1, TABLE2
+from bench3dmm.data.synthetic.expressions import BU3DFE, COMA
+from bench3dmm.data.synthetic.head import boundary_loops, load_head, load_topology
+from bench3dmm.data.synthetic.makehuman import (
     GENERATOR_VERSION,
-    MECHANISMS,
     Registration,
     batches,
     blinks,
@@ -26,7 +26,7 @@ from bench3dmm.data.makehuman import (
     subjects,
     variants,
 )
-from bench3dmm.data.paper_counts import TABLE1, TABLE2
+from bench3dmm.data.synthetic.rig import MECHANISMS
 from bench3dmm.errors import DataError, UnknownNameError
 
 ALL = frozenset(MECHANISMS)
@@ -148,7 +148,7 @@ def test_a_loaded_set_is_complete_and_damage_is_named(tmp_path, monkeypatch):
 
     monkeypatch.setenv("BENCH3DMM_CACHE", str(tmp_path))
     small = sample_table(recipe("mh-scan")).iloc[:40].reset_index(drop=True)
-    monkeypatch.setattr("bench3dmm.data.makehuman.sample_table", lambda made: small)
+    monkeypatch.setattr("bench3dmm.data.synthetic.makehuman.sample_table", lambda made: small)
     monkeypatch.setattr(cache, "TABLE2", {"all": len(small)})
     dataset = load_dataset("mh-scan", progress=False)
     assert dataset.vertices.shape == (40, 6704, 3)
@@ -187,7 +187,7 @@ def test_an_interrupted_generation_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_a_user_s_dataset_can_be_registered(monkeypatch):
-    monkeypatch.setattr("bench3dmm.data._registered", {})
+    monkeypatch.setattr("bench3dmm.data.registry._registered", {})
     register_dataset("mine", sphere_dataset)
     assert load_dataset("mine").name == "mine"
     assert "mine" in dataset_names()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench3dmm.edit_ratings import SUFFIXES, Rated
-from bench3dmm.manipulation import MEASURES
-from bench3dmm.run import TASKS, Run
+from bench3dmm.papers.lamm.ratings import SUFFIXES, Rated
+from bench3dmm.record.run import Run
+from bench3dmm.tasks.parts.edits import MEASURES
+from bench3dmm.tasks.registry import TASKS
 
 PAIRS, REGIONS = 40, 3
 INSIDE, OUTSIDE = MEASURES.index("moved_mm"), MEASURES.index("leaked_mm")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from mesh_shapes import icosphere
 
-from bench3dmm.editing import affine, displacements_of, region_border, sample_region, swap_region
+from bench3dmm.apply.editing import affine, displacements_of, region_border, sample_region, swap_region
 from bench3dmm.errors import DataError, UnknownNameError
-from bench3dmm.manipulation import HandleEditor
-from bench3dmm.partition import patches
+from bench3dmm.mesh.partition import patches
+from bench3dmm.tasks.parts.edits import HandleEditor
 
 VERTICES, FACES = icosphere(3, radius=50.0)
 PARTITION = patches(VERTICES, FACES, count=6, controlled=3)

@@ -14,14 +14,14 @@ from oracle import oracle
 from torch import nn
 
 from bench3dmm.bench.published import PublishedNeural3DMM
-from bench3dmm.losses import mean_absolute
 from bench3dmm.models import build_model, layers
+from bench3dmm.models.interface import arrange
 from bench3dmm.models.layers import SpiralConv, elu_
 from bench3dmm.models.neural3dmm import PRESETS
-from bench3dmm.objective import arrange
-from bench3dmm.parallel import Workers
-from bench3dmm.step import ThreadedStep, make_optimizer
-from bench3dmm.train import Schedule
+from bench3dmm.system.parallel import Workers
+from bench3dmm.training.losses import mean_absolute
+from bench3dmm.training.schedule import Schedule
+from bench3dmm.training.step import ThreadedStep, make_optimizer
 
 LATENT = 5
 PRECISIONS = [torch.float64, torch.float32]

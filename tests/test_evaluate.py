@@ -8,12 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from bench3dmm.bench.cases import face
+from bench3dmm.data.faces import face_regions
+from bench3dmm.data.normaliser import Normaliser
+from bench3dmm.data.rows import even_positions
+from bench3dmm.data.synthetic.sizes import face
 from bench3dmm.errors import TrainingError
-from bench3dmm.evaluate import evaluate, even_positions, level_labels, summary
 from bench3dmm.mesh.normals import vertex_normals
-from bench3dmm.regions import REGIONS, face_regions
-from bench3dmm.train import Normaliser
+from bench3dmm.mesh.regions import REGIONS
+from bench3dmm.tasks.parts.errors import evaluate, level_labels, summary
 
 CPU = torch.device("cpu")
 

@@ -12,20 +12,22 @@ import torch
 from conftest import sphere_dataset
 from synthetic_results import make_result
 
-from bench3dmm import data, device, experiments
-from bench3dmm.data.paper_counts import TABLE1
+from bench3dmm import experiments
+from bench3dmm.data import registry as data
+from bench3dmm.data.registry import check_datasets
+from bench3dmm.data.synthetic.counts import TABLE1
 from bench3dmm.errors import UnknownNameError
-from bench3dmm.experiments import (
-    CONVERGENCE_LATENTS,
-    PEERS,
-    check_datasets,
-    experiment,
-    stored_state,
-    sweep,
-    varying_fields,
-)
-from bench3dmm.results import result_path, save_result
-from bench3dmm.run import PROFILES, Run, base_run, published_run
+from bench3dmm.papers.comparison.experiments import PEERS
+from bench3dmm.papers.neural3dmm_bu3dfe.experiments import CONVERGENCE_LATENTS
+from bench3dmm.papers.registry import experiment
+from bench3dmm.record.grid import varying_fields
+from bench3dmm.record.profiles import PROFILES
+from bench3dmm.record.run import Run
+from bench3dmm.runs.results import result_path, save_result
+from bench3dmm.runs.stored import stored_state
+from bench3dmm.runs.sweep import sweep
+from bench3dmm.system import device
+from bench3dmm.tasks.published import base_run, published_run
 
 NAMES = ("dataset", "split", "model", "preset", "latent", "profile", "seed")
 RUN = Run("mh-scan", latent=4)

@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 from synthetic_head import synthetic_head
 
-from bench3dmm import figures, render
+from bench3dmm import figures
 from bench3dmm.data.dataset import Dataset
-from bench3dmm.data.paper_counts import TABLE1, TABLE1_PERCENT, TABLE2, TABLE2_PERCENT
+from bench3dmm.data.synthetic.counts import TABLE1, TABLE1_PERCENT, TABLE2, TABLE2_PERCENT
 from bench3dmm.errors import Bench3dmmError, DataError
 from bench3dmm.mesh.template import Template
+from bench3dmm.view import render
 
 
 @pytest.fixture(autouse=True)

@@ -13,17 +13,21 @@ import pytest
 from conftest import as_registered, sphere_dataset
 from scipy.spatial.transform import Rotation
 
-from bench3dmm import artefacts, data, generative
-from bench3dmm.artefacts import generative as drawn
-from bench3dmm.artefacts import grid
-from bench3dmm.artefacts.setup import Setup
-from bench3dmm.checkpoint import load_run
+from bench3dmm import artefacts
+from bench3dmm.apply import generative
+from bench3dmm.apply.exported import load_run
+from bench3dmm.data import registry as data
 from bench3dmm.errors import Bench3dmmError, DataError
-from bench3dmm.experiments import peer_runs
-from bench3dmm.latent import LatentGaussian
-from bench3dmm.results import result_path
-from bench3dmm.run import Run, execute, published_run, run_command
-from bench3dmm.workbook import Workbook
+from bench3dmm.pages.workbook import Workbook
+from bench3dmm.papers.comparison import generative as drawn
+from bench3dmm.papers.runs import peer_runs
+from bench3dmm.papers.setup import Setup
+from bench3dmm.record.run import Run
+from bench3dmm.runs.execute import execute
+from bench3dmm.runs.results import result_path
+from bench3dmm.tasks.parts.latent import LatentGaussian
+from bench3dmm.tasks.published import published_run, run_command
+from bench3dmm.view import grid
 
 VERTICES = 30
 rng = np.random.default_rng(0)

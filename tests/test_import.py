@@ -14,21 +14,23 @@ import pandas as pd
 import pytest
 from mesh_shapes import icosphere
 
-from bench3dmm import data
-from bench3dmm.data import coma, dataset_names, departures, importing, load_dataset, recipe_sha256
-from bench3dmm.data.bu3dfe import import_bu3dfe
+from bench3dmm.data import dataset_names, departures, load_dataset, recipe_sha256
+from bench3dmm.data import registry as data
 from bench3dmm.data.cache import imported_dir
-from bench3dmm.data.coma import import_coma
-from bench3dmm.data.landmarks import asymmetry, read_landmarks
-from bench3dmm.data.meshes import import_meshes
-from bench3dmm.data.plans import Options
-from bench3dmm.data.published import BU3DFE, COMA, Published, departures_from
-from bench3dmm.data.sources import RECOGNISED, UNITS, MeshFiles, listed, open_array
+from bench3dmm.data.imports import coma, importing
+from bench3dmm.data.imports.bu3dfe import import_bu3dfe
+from bench3dmm.data.imports.coma import import_coma
+from bench3dmm.data.imports.landmarks import asymmetry, read_landmarks
+from bench3dmm.data.imports.meshes import import_meshes
+from bench3dmm.data.imports.plans import Options
+from bench3dmm.data.imports.published import BU3DFE, COMA, Published, departures_from
+from bench3dmm.data.imports.sources import RECOGNISED, UNITS, MeshFiles, listed, open_array
 from bench3dmm.errors import Bench3dmmError, DataError, MeshError, UnknownNameError
 from bench3dmm.mesh.files import write_mesh
 from bench3dmm.mesh.template import Template
-from bench3dmm.run import Run, execute
-from bench3dmm.storage import CACHE_VARIABLE
+from bench3dmm.record.run import Run
+from bench3dmm.runs.execute import execute
+from bench3dmm.system.storage import CACHE_VARIABLE
 
 QUIET = Options(progress=False)
 SUBJECTS = ("FaceTalk_170725_00137_TA", "FaceTalk_170728_03272_TA")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench3dmm.inference import for_one_mesh, ready_to_infer
 from bench3dmm.models import build_model
+from bench3dmm.models.interface import for_one_mesh, ready_to_infer
 
 
 @pytest.fixture(params=["paper", "release"])

@@ -10,12 +10,12 @@ import torch
 from mesh_shapes import icosphere
 from torch import nn
 
-from bench3dmm.device import seeded
-from bench3dmm.losses import mean_absolute
+from bench3dmm.mesh.partition import Partition, patches
 from bench3dmm.models import build_model, fitted_numbers
 from bench3dmm.models.lamm import PRESETS, Lamm, _MixerLayer, _Preset, _TransformerLayer
-from bench3dmm.objective import Manipulation
-from bench3dmm.partition import Partition, patches
+from bench3dmm.system.device import seeded
+from bench3dmm.tasks.manipulation import Manipulation
+from bench3dmm.training.losses import mean_absolute
 
 TINY = {"transformer": _Preset(24, 2, 2, 3), "mixer": _Preset(24, 2, 2, 3, "mixer")}
 LATENT = 5

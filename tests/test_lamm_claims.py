@@ -7,11 +7,11 @@ import pytest
 from edited_results import edited_result
 from peer_results import peer_result
 
-from bench3dmm.artefacts import Setup
-from bench3dmm.artefacts.setup import persons
-from bench3dmm.claims import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, verdict_table
-from bench3dmm.lamm_claims import CLAIMS, SPIRAL, lamm_verdicts
-from bench3dmm.manipulation import MEASURES
+from bench3dmm.data.tables import persons
+from bench3dmm.papers.lamm.claims import CLAIMS, SPIRAL, lamm_verdicts
+from bench3dmm.papers.setup import Setup
+from bench3dmm.statistics.claims import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, verdict_table
+from bench3dmm.tasks.parts.edits import MEASURES
 
 SETUP = Setup()
 

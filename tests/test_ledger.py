@@ -8,20 +8,31 @@ import numpy as np
 import pytest
 from synthetic_results import make_result
 
-from bench3dmm import ledger
-from bench3dmm.artefacts import Setup
 from bench3dmm.data import recipe_sha256
-from bench3dmm.data.makehuman import Registration, recipe, sample_table
 from bench3dmm.data.splits import make_split
+from bench3dmm.data.synthetic.makehuman import Registration, recipe, sample_table
 from bench3dmm.errors import DataError
-from bench3dmm.experiments import RELEASED_TEST_SHARE, RELEASED_VALIDATION, WEIGHTED_DECAY, experiment
-from bench3dmm.ledger import BEGIN, END, PAGE, SWITCHES, fill, ledger_block, ledger_markdown, ledger_table, write_ledger
-from bench3dmm.mesh.coarsen import build_hierarchy
 from bench3dmm.mesh.geodesic import edge_graph, graph_distances, landmark_weights, released_landmark_weights
+from bench3dmm.mesh.hierarchy import build_hierarchy
 from bench3dmm.models import build_model
-from bench3dmm.page import Notice, Table
-from bench3dmm.results import save_result
-from bench3dmm.run import Run
+from bench3dmm.pages.page import Notice, Table
+from bench3dmm.papers.neural3dmm_bu3dfe import ledger
+from bench3dmm.papers.neural3dmm_bu3dfe.experiments import RELEASED_TEST_SHARE, RELEASED_VALIDATION, WEIGHTED_DECAY
+from bench3dmm.papers.neural3dmm_bu3dfe.ledger import (
+    BEGIN,
+    END,
+    PAGE,
+    SWITCHES,
+    fill,
+    ledger_block,
+    ledger_markdown,
+    ledger_table,
+    write_ledger,
+)
+from bench3dmm.papers.registry import experiment
+from bench3dmm.papers.setup import Setup
+from bench3dmm.record.run import Run
+from bench3dmm.runs.results import save_result
 
 SETUP = Setup(bu3dfe="sphere", profile="smoke")
 RELEASE_BETTER = 0.3
@@ -132,7 +143,7 @@ def test_page_is_filled_between_its_markers(tmp_path, spheres, monkeypatch):
 
 
 def test_page_shows_what_is_stored():
-    """Otherwise: python -m bench3dmm.ledger."""
+    """Otherwise: python -m bench3dmm.papers.neural3dmm_bu3dfe.ledger."""
     text = PAGE.read_text()
     assert text == fill(text, ledger_markdown())
 

@@ -13,9 +13,15 @@ import pytest
 import torch
 from conftest import as_registered, sphere_dataset
 
-from bench3dmm.checkpoint import load_run
+from bench3dmm.apply.exported import load_run
+from bench3dmm.data.faces import partition_of
+from bench3dmm.data.normaliser import Normaliser
 from bench3dmm.errors import DataError, UnknownNameError
-from bench3dmm.manipulation import (
+from bench3dmm.models import build_model
+from bench3dmm.record.run import Run
+from bench3dmm.runs.execute import execute, measure_again
+from bench3dmm.runs.results import load_result, result_path
+from bench3dmm.tasks.parts.edits import (
     EDITORS,
     MEASURES,
     OTHER,
@@ -30,12 +36,8 @@ from bench3dmm.manipulation import (
     paste_pairs,
     summarise_edits,
 )
-from bench3dmm.models import build_model
-from bench3dmm.partition import partition_of
-from bench3dmm.results import load_result, result_path
-from bench3dmm.run import Run, base_run, execute, measure_again, published_run, run_command
-from bench3dmm.train import Normaliser
-from bench3dmm.weights import load_model
+from bench3dmm.tasks.published import base_run, published_run, run_command
+from bench3dmm.training.weights import load_model
 
 SIZE = {"dataset": "sphere", "latent": 6, "profile": "smoke"}
 STAGE_2 = published_run(model="lamm", preset="small", task="manipulation", **SIZE)

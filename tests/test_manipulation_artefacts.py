@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from edited_results import REGIONS, edited_result
 
-from bench3dmm.artefacts import Setup, manipulation
-from bench3dmm.edit_ratings import REFERENCES
 from bench3dmm.errors import DataError
+from bench3dmm.papers.lamm import tables as manipulation
+from bench3dmm.papers.lamm.ratings import REFERENCES
+from bench3dmm.papers.setup import Setup
 
 SETUP = Setup(seeds=(0, 1, 2))
 

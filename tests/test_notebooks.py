@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from conftest import sphere_dataset
 
-from bench3dmm import cli, notebooks
-from bench3dmm.data.meshes import import_meshes
-from bench3dmm.data.plans import Options
+from bench3dmm.cli import app as cli
+from bench3dmm.data.imports.meshes import import_meshes
+from bench3dmm.data.imports.plans import Options
 from bench3dmm.errors import UnknownNameError
-from bench3dmm.experiments import experiment
 from bench3dmm.mesh.files import write_mesh
-from bench3dmm.results import load_results
+from bench3dmm.pages import notebooks
+from bench3dmm.papers.registry import experiment
+from bench3dmm.runs.results import load_results
 
 nbformat = pytest.importorskip("nbformat")
 pytest.importorskip("papermill")

@@ -11,16 +11,18 @@ import pytest
 from conftest import sphere_dataset
 from matplotlib.image import imread
 
-from bench3dmm.artefacts import edited_faces, grid
-from bench3dmm.editing import displacements_of
-from bench3dmm.manipulation import HandleEditor
-from bench3dmm.partition import partition_of, patches
-from bench3dmm.render import project
-from bench3dmm.results import Result
-from bench3dmm.run import published_run
+from bench3dmm.apply.editing import displacements_of
+from bench3dmm.data.faces import partition_of
+from bench3dmm.mesh.partition import patches
+from bench3dmm.papers.lamm import figures as edited_faces
+from bench3dmm.runs.results import Result
+from bench3dmm.tasks.parts.edits import HandleEditor
+from bench3dmm.tasks.published import published_run
+from bench3dmm.view import grid
+from bench3dmm.view.camera import project
 
 pytest.importorskip("ipywidgets")
-panel = pytest.importorskip("bench3dmm.panel")
+panel = pytest.importorskip("bench3dmm.view.panel")
 RUN = published_run(dataset="sphere", model="lamm", preset="small", latent=8, task="manipulation")
 
 

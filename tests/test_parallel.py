@@ -12,7 +12,7 @@ import time
 import pytest
 import torch
 
-from bench3dmm.parallel import Workers, keep_freed_memory
+from bench3dmm.system.parallel import Workers, keep_freed_memory
 
 
 @pytest.fixture

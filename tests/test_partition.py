@@ -8,10 +8,11 @@ from mesh_shapes import icosphere
 from scipy.sparse import csgraph
 from scipy.spatial import cKDTree
 
-from bench3dmm.bench.cases import template_of
+from bench3dmm.data.faces import partition_of
+from bench3dmm.data.synthetic.sizes import template_of
 from bench3dmm.errors import MeshError
 from bench3dmm.mesh.geodesic import edge_graph
-from bench3dmm.partition import PATCH_CONTROLS, Partition, partition_of, patches
+from bench3dmm.mesh.partition import PATCH_CONTROLS, Partition, patches
 
 SIDES = {"right eye": "left eye", "right brow": "left brow", "right cheek": "left cheek"}
 MIRRORED = SIDES | {left: right for right, left in SIDES.items()}

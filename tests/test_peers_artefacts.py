@@ -11,16 +11,20 @@ from mesh_shapes import icosphere
 from peer_results import foreign_results, peer_result, peer_results
 from test_artefacts import assert_texts_inside, footer, texts
 
-from bench3dmm import artefacts, data, render, report, workbook
-from bench3dmm.artefacts import Setup, peers, setup
-from bench3dmm.artefacts.tables import latex
+from bench3dmm import artefacts
+from bench3dmm.artefacts import peers, setup
+from bench3dmm.data import registry as data
 from bench3dmm.data.dataset import Dataset
 from bench3dmm.errors import DataError
-from bench3dmm.experiments import PEERS
 from bench3dmm.mesh.template import Template
-from bench3dmm.ranking import rankings
-from bench3dmm.results import save_result
-from bench3dmm.run import Run
+from bench3dmm.pages import report, workbook
+from bench3dmm.papers.comparison.experiments import PEERS
+from bench3dmm.papers.setup import Setup
+from bench3dmm.record.run import Run
+from bench3dmm.runs.results import save_result
+from bench3dmm.statistics.ranking import rankings
+from bench3dmm.view import render
+from bench3dmm.view.tables import latex
 
 SETUP = Setup(coma="mh-seq", bu3dfe="mh-scan")
 PERSONS = np.repeat([f"F{number:04d}" for number in range(40)], 8)
@@ -387,7 +391,7 @@ def save(result, folder):
 
 
 def unchecked(runs, results_dir):
-    from bench3dmm.results import load_result, result_path
+    from bench3dmm.runs.results import load_result, result_path
 
     return [load_result(result_path(run, results_dir)) for run in runs]
 

@@ -16,15 +16,19 @@ import numpy as np
 import pytest
 from conftest import sphere_dataset
 
-from bench3dmm import data, models, plugins
-from bench3dmm.artefacts import stored_results
 from bench3dmm.data import dataset_names, load_dataset, recipe_sha256, register_dataset
+from bench3dmm.data import registry as data
 from bench3dmm.data.dataset import content_sha256
+from bench3dmm.data.registry import check_datasets
 from bench3dmm.errors import DataError, PluginError, UnknownNameError
-from bench3dmm.experiments import check_datasets, stored_state
 from bench3dmm.models import closed_form, model_names, model_summary, preset_names, published_training, register
-from bench3dmm.results import load_result, load_results, result_path
-from bench3dmm.run import Run, execute, published_run
+from bench3dmm.models import registry as models
+from bench3dmm.record.run import Run
+from bench3dmm.runs.execute import execute
+from bench3dmm.runs.results import load_result, load_results, result_path
+from bench3dmm.runs.stored import stored_results, stored_state
+from bench3dmm.system import plugins
+from bench3dmm.tasks.published import published_run
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tests" / "third_party"

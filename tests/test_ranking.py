@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench3dmm import ranking
-from bench3dmm.bootstrap import bootstrap_mean
 from bench3dmm.errors import DataError
-from bench3dmm.ranking import BETTER, TIE, WORSE, headline, on_protocol, rank_models, rankings
-from bench3dmm.results import Result
-from bench3dmm.run import Run, published_run
+from bench3dmm.record.run import Run
+from bench3dmm.runs.results import Result
+from bench3dmm.runs.stored import on_protocol
+from bench3dmm.statistics import ranking
+from bench3dmm.statistics.bootstrap import bootstrap_mean
+from bench3dmm.statistics.headline import headline
+from bench3dmm.statistics.ranking import BETTER, TIE, WORSE, rank_models, rankings
+from bench3dmm.tasks.published import published_run
 
 PERSONS = 40
 

@@ -9,9 +9,10 @@ import pytest
 from mesh_shapes import icosphere
 from scipy.spatial import cKDTree
 
-from bench3dmm.bench.cases import template_of
+from bench3dmm.data.faces import face_regions
+from bench3dmm.data.synthetic.sizes import template_of
+from bench3dmm.mesh.regions import REGIONS, lay_over, similarity
 from bench3dmm.mesh.template import Template
-from bench3dmm.regions import REGIONS, face_regions, lay_over, similarity
 
 NO_LANDMARKS = np.array([], dtype=np.int32)
 

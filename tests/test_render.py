@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from synthetic_head import synthetic_head
 
-from bench3dmm import render
 from bench3dmm.errors import Bench3dmmError, MeshError, UnknownNameError
 from bench3dmm.mesh.normals import vertex_normals
+from bench3dmm.view import render
 
 HEAD = synthetic_head(24, 30)
 WHITE = np.array([255, 255, 255])
@@ -215,5 +215,5 @@ def test_variable_settles_the_renderer(fresh_choice, monkeypatch):
 
 def test_importing_is_light():
     """Neither pyvista nor matplotlib is imported before something is drawn."""
-    code = "import sys, bench3dmm.render; raise SystemExit(bool({'pyvista', 'matplotlib'} & set(sys.modules)))"
+    code = "import sys, bench3dmm.view.render; raise SystemExit(bool({'pyvista', 'matplotlib'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], env=dict(os.environ)).returncode == 0

@@ -12,12 +12,11 @@ from conftest import as_registered, sphere_dataset
 from edited_results import edited_result
 from synthetic_results import make_result
 
-from bench3dmm import cli, data, report
-from bench3dmm.artefacts import ARTEFACTS, Setup
-from bench3dmm.claims import CLAIMS, UNTESTED
+from bench3dmm.cli import app as cli
+from bench3dmm.data import registry as data
 from bench3dmm.errors import Bench3dmmError, DataError, UnknownNameError
-from bench3dmm.experiments import shown_value
-from bench3dmm.page import (
+from bench3dmm.pages import report
+from bench3dmm.pages.page import (
     Badge,
     Facts,
     Heading,
@@ -30,8 +29,13 @@ from bench3dmm.page import (
     markdown_page,
     markdown_text,
 )
-from bench3dmm.results import save_result
-from bench3dmm.statements import FIG5_BU3DFE
+from bench3dmm.papers.artefacts import ARTEFACTS
+from bench3dmm.papers.neural3dmm_bu3dfe.claims import CLAIMS
+from bench3dmm.papers.neural3dmm_bu3dfe.effects import FIG5_BU3DFE
+from bench3dmm.papers.neural3dmm_bu3dfe.untested import UNTESTED
+from bench3dmm.papers.setup import Setup
+from bench3dmm.record.grid import shown_value
+from bench3dmm.runs.results import save_result
 
 SETUP = Setup("ball", "sphere", "smoke")
 QUICK_TO_DRAW = ("table1", "table2", "figure4", "figure8", "generalization")

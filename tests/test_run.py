@@ -18,12 +18,17 @@ import torch
 from conftest import sphere_dataset
 from safetensors.numpy import load_file
 
+from bench3dmm.data.rows import rows_of_profile
 from bench3dmm.data.splits import make_split
 from bench3dmm.errors import Bench3dmmError, DataError, TrainingError, UnknownNameError
-from bench3dmm.experiments import grid, sweep
-from bench3dmm.results import load_result, load_results, result_path
-from bench3dmm.run import ADDED, PROFILES, Run, execute, measure_again, published_run, rows_of_profile
-from bench3dmm.weights import load_model
+from bench3dmm.record.grid import grid
+from bench3dmm.record.profiles import PROFILES
+from bench3dmm.record.run import ADDED, Run
+from bench3dmm.runs.execute import execute, measure_again
+from bench3dmm.runs.results import load_result, load_results, result_path
+from bench3dmm.runs.sweep import sweep
+from bench3dmm.tasks.published import published_run
+from bench3dmm.training.weights import load_model
 
 RUN = Run(dataset="sphere", latent=4, epochs=1)
 PCA = Run(dataset="sphere", model="pca", latent=4)
@@ -186,7 +191,7 @@ def test_loaded_result_is_the_one_returned(stored):
 def test_stored_run_is_not_trained_again_unless_forced(tmp_path, spheres, monkeypatch):
     first = execute(PCA, tmp_path, "cpu", progress=False, dataset=spheres)
     created = result_path(PCA, tmp_path).stat().st_mtime_ns
-    monkeypatch.setattr("bench3dmm.train.fit", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr("bench3dmm.training.fit.fit", lambda *_, **__: pytest.fail("trained again"))
     again = execute(PCA, tmp_path, "cpu", progress=False)
     assert again.metrics == first.metrics
     assert result_path(PCA, tmp_path).stat().st_mtime_ns == created
@@ -208,7 +213,7 @@ def test_a_killed_forced_run_leaves_no_old_result(tmp_path, spheres, monkeypatch
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bench3dmm.train.fit", stop)
+    monkeypatch.setattr("bench3dmm.training.fit.fit", stop)
     with pytest.raises(KeyboardInterrupt):
         execute(PCA, tmp_path, "cpu", force=True, progress=False, dataset=spheres)
     assert not result_path(PCA, tmp_path).exists()

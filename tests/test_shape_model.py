@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import nn
 
+from bench3dmm.data.normaliser import Normaliser
 from bench3dmm.errors import TrainingError
 from bench3dmm.models import build_model
-from bench3dmm.shape_model import SAMPLES, measure_shape_model, nearest_distances
-from bench3dmm.train import Normaliser, load_normalised
+from bench3dmm.tasks.parts.shape_model import SAMPLES, measure_shape_model, nearest_distances
+from bench3dmm.training.fit import load_normalised
 
 CPU = torch.device("cpu")
 

@@ -120,8 +120,8 @@ def test_an_expression_that_cannot_be_left_out_is_refused():
 
 
 def test_the_sets_leave_out_each_expression_of_the_papers_tables():
-    from bench3dmm.data.makehuman import recipe, sample_table
-    from bench3dmm.data.paper_counts import TABLE1, TABLE2
+    from bench3dmm.data.synthetic.counts import TABLE1, TABLE2
+    from bench3dmm.data.synthetic.makehuman import recipe, sample_table
 
     for name, counts in (("mh-seq", TABLE1), ("mh-scan", TABLE2)):
         samples = sample_table(recipe(name))

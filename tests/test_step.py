@@ -11,12 +11,15 @@ from conftest import fake_hierarchy
 from torch import nn
 
 from bench3dmm.errors import UnknownNameError
-from bench3dmm.losses import mean_absolute
 from bench3dmm.models import build_model
+from bench3dmm.models.interface import arrange
 from bench3dmm.models.neural3dmm import PRESETS
-from bench3dmm.objective import arrange, epoch_order, take
-from bench3dmm.parallel import Workers
-from bench3dmm.step import (
+from bench3dmm.system.parallel import Workers
+from bench3dmm.training.fit import _epoch, fit
+from bench3dmm.training.losses import mean_absolute
+from bench3dmm.training.objective import epoch_order, take
+from bench3dmm.training.schedule import Schedule
+from bench3dmm.training.step import (
     SHARE,
     WARM_UP,
     GraphedStep,
@@ -26,7 +29,6 @@ from bench3dmm.step import (
     make_optimizer,
     set_learning_rate,
 )
-from bench3dmm.train import Schedule, _epoch, fit
 
 SCHEDULE = Schedule(epochs=4, batch_size=4, learning_rate=1e-2, decay=0.9, weight_decay=5e-5)
 CPU = torch.device("cpu")

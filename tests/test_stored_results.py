@@ -9,15 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench3dmm.checkpoint import load_run
+from bench3dmm.apply.exported import load_run
 from bench3dmm.data import load_dataset, recipe_sha256
-from bench3dmm.data.makehuman import Registration, recipe, sample_table, sequence, stream
+from bench3dmm.data.rows import rows_of_profile
 from bench3dmm.data.splits import SPLITS, make_split
-from bench3dmm.experiments import LAMM_LATENT, lamm_runs, peer_runs
-from bench3dmm.mesh.coarsen import build_hierarchy
+from bench3dmm.data.synthetic.makehuman import Registration, recipe, sample_table, sequence, stream
+from bench3dmm.mesh.hierarchy import build_hierarchy
 from bench3dmm.models import closed_form
-from bench3dmm.results import load_result, load_results, result_path
-from bench3dmm.run import PROFILES, Run, check_names, rows_of_profile
+from bench3dmm.papers.lamm.experiments import LAMM_LATENT, lamm_runs
+from bench3dmm.papers.runs import peer_runs
+from bench3dmm.record.profiles import PROFILES
+from bench3dmm.record.run import Run
+from bench3dmm.runs.execute import check_names
+from bench3dmm.runs.results import load_result, load_results, result_path
 
 RESULTS = Path(__file__).parent.parent / "results"
 STORED = sorted(RESULTS.glob("*/*.json"))

@@ -10,10 +10,13 @@ import pytest
 import torch
 from torch import nn
 
+from bench3dmm.data.normaliser import Normaliser
 from bench3dmm.errors import TrainingError
-from bench3dmm.losses import mean_absolute
-from bench3dmm.objective import Manipulation, epoch_order
-from bench3dmm.train import Normaliser, Schedule, fit, load_normalised
+from bench3dmm.tasks.manipulation import Manipulation
+from bench3dmm.training.fit import fit, load_normalised
+from bench3dmm.training.losses import mean_absolute
+from bench3dmm.training.objective import epoch_order
+from bench3dmm.training.schedule import Schedule
 
 SCHEDULE = Schedule(epochs=4, batch_size=4, learning_rate=1e-3, decay=0.99, weight_decay=5e-5)
 

@@ -9,11 +9,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bench3dmm import cli, notebooks
+from bench3dmm.cli import app as cli
 from bench3dmm.errors import DataError, UnknownNameError
-from bench3dmm.results import load_result, result_path, save_result
-from bench3dmm.run import QUICKSTART, Run, execute
-from bench3dmm.verify import AGREES, DIFFERS, EQUAL_BITS, Comparison, stored_run, verify
+from bench3dmm.pages import notebooks
+from bench3dmm.record.run import Run
+from bench3dmm.runs.execute import execute
+from bench3dmm.runs.results import load_result, result_path, save_result
+from bench3dmm.runs.stored import stored_run
+from bench3dmm.runs.verify import AGREES, DIFFERS, EQUAL_BITS, QUICKSTART, Comparison, verify
 
 RUN = Run("sphere", latent=8, profile="smoke")
 

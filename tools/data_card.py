@@ -16,12 +16,14 @@ import torch
 
 from bench3dmm.data import load_dataset
 from bench3dmm.data.dataset import Dataset
-from bench3dmm.data.makehuman import Registration, recipe, shared_rig, stream, subjects
+from bench3dmm.data.rows import rows_of_profile
 from bench3dmm.data.splits import make_split
-from bench3dmm.figures import contact_sheet_figure, save_figure
+from bench3dmm.data.synthetic.makehuman import Registration, recipe, shared_rig, stream, subjects
 from bench3dmm.models.pca import principal_axes
-from bench3dmm.run import PROFILES, rows_of_profile
-from bench3dmm.storage import write_text
+from bench3dmm.record.profiles import PROFILES
+from bench3dmm.system.storage import write_text
+from bench3dmm.view.people import contact_sheet_figure
+from bench3dmm.view.style import save_figure
 
 ROOT = Path(__file__).resolve().parents[1]
 LATENT = (8, 16, 32, 64, 128, 256, 512)

@@ -13,10 +13,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bench3dmm.data.rig import MECHANISMS
-from bench3dmm.experiments import grid, sweep
-from bench3dmm.results import load_results
-from bench3dmm.storage import write_text
+from bench3dmm.data.synthetic.rig import MECHANISMS
+from bench3dmm.record.grid import grid
+from bench3dmm.runs.results import load_results
+from bench3dmm.runs.sweep import sweep
+from bench3dmm.system.storage import write_text
 
 LATENT = [8, 16, 64]
 EPOCHS = 10  # a third of quick's: 48 trainings in about 40 minutes on two cores

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from bench3dmm.data.head import quad_edges
+from bench3dmm.data.synthetic.head import quad_edges
 
 
 def triangulate(quads: np.ndarray) -> np.ndarray:

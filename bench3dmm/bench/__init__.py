@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench3dmm.errors import DataError, UnknownNameError
-from bench3dmm.storage import write_json
+from bench3dmm.system.storage import write_json
 
 if TYPE_CHECKING:
     import torch
@@ -41,10 +41,10 @@ def run_bench(
     for section in sections:
         if section not in SECTIONS:
             raise UnknownNameError("section of the bench", section, SECTIONS)
-    # What torch's threads do by default; this package's own runs have them sleep at once, see `bench3dmm.run`.
+    # What torch's threads do by default; this package's own runs have them sleep at once, see `bench3dmm.record.run`.
     os.environ.setdefault("GOMP_SPINCOUNT", "300000")
-    from bench3dmm import provenance
-    from bench3dmm.device import resolve_device
+    from bench3dmm.runs import provenance
+    from bench3dmm.system.device import resolve_device
 
     place = resolve_device(device)
     say("machine: matrix product and memory bandwidth")
@@ -87,7 +87,7 @@ def save_bench(record: dict[str, Any], folder: str | Path) -> list[Path]:
     measured.
     """
     from bench3dmm.bench import pictures
-    from bench3dmm.figures import save_figure
+    from bench3dmm.view.style import save_figure
 
     path = Path(folder) / "bench.json"
     record = _joined(load_bench(path), record) if path.exists() else record
@@ -158,7 +158,7 @@ def _compare(device, machine, rounds, say) -> list[dict[str, Any]]:
 
 def _peers(device, machine, rounds, say) -> list[dict[str, Any]]:
     from bench3dmm.bench.peers import MESHES, peers, quick_meshes
-    from bench3dmm.experiments import PEER_LATENTS
+    from bench3dmm.papers.comparison.experiments import PEER_LATENTS
 
     rows = []
     for mesh in MESHES:

@@ -14,7 +14,7 @@ EVALUATED = 2000  # meshes
 
 def around(device: str) -> dict[str, float]:
     """Seconds of each; the data of ``bench3dmm run`` is in the cache before its clock starts."""
-    from bench3dmm.data import load_dataset
+    from bench3dmm.data.registry import load_dataset
 
     load_dataset("mh-scan")
     hierarchy = in_process("hierarchy", mesh="mh-scan")

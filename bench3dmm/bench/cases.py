@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from bench3dmm.bench.published import PublishedNeural3DMM
 from bench3dmm.bench.timing import Action
-from bench3dmm.inference import for_one_mesh
-from bench3dmm.losses import mean_absolute
-from bench3dmm.mesh.coarsen import build_hierarchy, decimate
-from bench3dmm.mesh.template import Template
-from bench3dmm.models import build_model, neural3dmm, spiralnet
+from bench3dmm.data.synthetic.sizes import template_of
+from bench3dmm.mesh.hierarchy import build_hierarchy
+from bench3dmm.models import neural3dmm, spiralnet
+from bench3dmm.models.interface import arrange, for_one_mesh
 from bench3dmm.models.neural3dmm import Neural3DMM
-from bench3dmm.objective import arrange
-from bench3dmm.parallel import Workers, keep_freed_memory
-from bench3dmm.run import published_run
-from bench3dmm.step import SHARE, GraphedStep, ThreadedStep, make_optimizer
-from bench3dmm.train import Schedule
+from bench3dmm.models.registry import build_model
+from bench3dmm.system.parallel import Workers, keep_freed_memory
+from bench3dmm.tasks.published import published_run
+from bench3dmm.training.losses import mean_absolute
+from bench3dmm.training.schedule import Schedule
+from bench3dmm.training.step import SHARE, GraphedStep, ThreadedStep, make_optimizer
 
 if TYPE_CHECKING:
-    from bench3dmm.mesh.coarsen import Hierarchy
+    from bench3dmm.mesh.hierarchy import Hierarchy
+
 
 SIDES = ("engine", "published")
+
+
 SPIRALNET_WIDTHS = "spiralnet-widths"
 """Preset of Neural3DMM in this bench only: SpiralNet++'s channels, Neural3DMM's own spirals."""
+
+
 BATCHES = 4  # the synthetic training set, in batches
+
+
 SMALL_FACE = 4000  # vertices
 
 
@@ -48,36 +53,6 @@ class Case:
         """The published factors; of small faces, whose open eyes and mouth cannot close, the last is 2."""
         template = template_of(self.mesh)
         return build_hierarchy(template, (4, 4, 4, 4 if template.n_vertices >= SMALL_FACE else 2))
-
-
-def template_of(mesh: str) -> Template:
-    """The template of an embedded dataset, or of mh-scan brought to N vertices for ``face-N``."""
-    from bench3dmm.data.makehuman import Registration, recipe
-
-    kind, _, count = mesh.partition("-")
-    return face(int(count)) if kind == "face" else Registration.of(recipe(mesh)).template
-
-
-@functools.cache
-def face(n_vertices: int) -> Template:
-    """mh-scan's template with ``n_vertices`` vertices: split triangles until there are enough, then decimate."""
-    base = template_of("mh-scan")
-    vertices, faces = base.vertices, base.faces
-    while len(vertices) < n_vertices:
-        vertices, faces = _split_in_four(vertices, faces)
-    kept, faces = decimate(vertices, faces, n_vertices)
-    return Template(vertices[kept], faces, np.array([], dtype=np.int32), name=f"face-{n_vertices}")
-
-
-def _split_in_four(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Every edge gets a vertex in its middle."""
-    edges = np.sort(faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
-    unique, index = np.unique(edges, axis=0, return_inverse=True)
-    ab, bc, ca = (index.reshape(-1, 3) + len(vertices)).T
-    a, b, c = faces.T
-    corners = [(a, ab, ca), (b, bc, ab), (c, ca, bc), (ab, bc, ca)]
-    split = np.concatenate([np.stack(corner, axis=1) for corner in corners]).astype(faces.dtype)
-    return np.concatenate([vertices, vertices[unique].mean(axis=1)]), split
 
 
 def synthetic_meshes(case: Case, n_vertices: int, device: torch.device) -> torch.Tensor:

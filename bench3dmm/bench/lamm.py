@@ -11,8 +11,7 @@ import torch
 from bench3dmm.bench.cases import Case, build_side
 from bench3dmm.bench.timing import Action, Timing, interleaved
 from bench3dmm.bench.worker import in_process
-from bench3dmm.inference import ready_to_infer
-from bench3dmm.models import fitted_numbers
+from bench3dmm.models.interface import fitted_numbers, ready_to_infer
 
 GENERATED = "face-12000"  # the size of the paper's meshes
 AT_ONCE = (1, 16)  # meshes generated one at a time, as in interactive use, and in batches
@@ -35,7 +34,7 @@ def generation(
     """Seconds a mesh to decode a batch of codes on one CPU thread, models in turns: ``mesh_s``, median and range.
 
     Of a model of few rows also ``as_trained_ratio``, the same with its weights as training leaves them in memory, over
-    ``mesh_s`` of the same round; see `bench3dmm.inference.ready_to_infer`.
+    ``mesh_s`` of the same round; see `bench3dmm.models.interface.ready_to_infer`.
     """
     cpu = torch.device("cpu")
     cases = [Case(mesh, preset, LATENT, batch, model) for model, preset in compared for batch in at_once]

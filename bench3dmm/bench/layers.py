@@ -15,7 +15,7 @@ import torch
 from bench3dmm.bench.cases import Case, build_side
 from bench3dmm.bench.timing import settled
 from bench3dmm.models.layers import NARROW, SpiralConv
-from bench3dmm.parallel import keep_freed_memory
+from bench3dmm.system.parallel import keep_freed_memory
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from bench3dmm.bench import of_section
 from bench3dmm.bench.cases import SPIRALNET_WIDTHS
 from bench3dmm.bench.peers import LATENT
 from bench3dmm.bench.scaling import exponent
-from bench3dmm.figures import INK, PALETTE, SOFT, add_footer, style
+from bench3dmm.view.style import INK, PALETTE, SOFT, add_footer, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

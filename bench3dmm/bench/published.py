@@ -18,7 +18,7 @@ from bench3dmm.models.neural3dmm import PRESETS
 if TYPE_CHECKING:
     import numpy as np
 
-    from bench3dmm.mesh.coarsen import Hierarchy
+    from bench3dmm.mesh.hierarchy import Hierarchy
 
 
 class _SpiralConv(nn.Module):

@@ -121,8 +121,8 @@ def throughput(device: str, seconds: float, begin: float, **case: Any) -> dict[s
 
 def hierarchy(mesh: str) -> dict[str, float]:
     """Seconds for the hierarchy and published spirals of a mesh, built and then read from the cache."""
-    from bench3dmm.bench.cases import template_of
-    from bench3dmm.mesh.coarsen import build_hierarchy
+    from bench3dmm.data.synthetic.sizes import template_of
+    from bench3dmm.mesh.hierarchy import build_hierarchy
 
     template = template_of(mesh)
     started = time.perf_counter()
@@ -143,8 +143,8 @@ def evaluation(mesh: str, meshes: int, device: str) -> dict[str, float]:
     import torch
 
     from bench3dmm.bench.cases import Case, build_side
-    from bench3dmm.evaluate import evaluate
-    from bench3dmm.train import Normaliser
+    from bench3dmm.data.normaliser import Normaliser
+    from bench3dmm.tasks.parts.errors import evaluate
 
     case = Case(mesh)
     model = build_side("engine", case, case.hierarchy(), torch.device(device))
@@ -191,7 +191,7 @@ def _status_mb(name: str) -> float:
         return int(line.split()[1]) * 1024 / 1e6
     import torch
 
-    from bench3dmm.device import peak_memory_mb
+    from bench3dmm.system.device import peak_memory_mb
 
     return peak_memory_mb(torch.device("cpu"))
 

@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 
 from bench3dmm.data.dataset import Dataset
-from bench3dmm.data.makehuman import Recipe, generate, recipe
-from bench3dmm.data.paper_counts import TABLE1, TABLE2
-from bench3dmm.data.sources import counted
+from bench3dmm.data.imports.sources import counted
+from bench3dmm.data.synthetic.counts import TABLE1, TABLE2
+from bench3dmm.data.synthetic.makehuman import Recipe, generate, recipe
 from bench3dmm.errors import DataError
 from bench3dmm.mesh.template import Template
-from bench3dmm.plugins import DATASETS, declared_by
-from bench3dmm.storage import cache_dir, read_npz, umask, write_json, write_npz, write_text
+from bench3dmm.system.plugins import DATASETS, declared_by
+from bench3dmm.system.storage import cache_dir, read_npz, umask, write_json, write_npz, write_text
 
 
 def folder_of(made: Recipe) -> Path:
@@ -38,7 +38,7 @@ def load_generated(name: str, *, progress: bool = True) -> Dataset:
 
 
 def imported_dir() -> Path:
-    """Where `bench3dmm.data.importing` keeps what it imported: one folder a name."""
+    """Where `bench3dmm.data.imports.importing` keeps what it imported: one folder a name."""
     return cache_dir() / "imported"
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bench3dmm.errors import DataError, UnknownNameError
-from bench3dmm.storage import canonical_json, hash_arrays
+from bench3dmm.system.storage import canonical_json, hash_arrays
 
 TEST_SHARE = 0.10  # percentage split: of each identity's meshes
 HELD_OUT_SHARE = 0.08  # identity split: of the identities (8 of 100)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bench3dmm.errors import MeshError
-from bench3dmm.storage import write_atomically, write_text
+from bench3dmm.system.storage import write_atomically, write_text
 
 _PLY_TYPES = {
     **{"char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2"},

@@ -13,7 +13,7 @@ from scipy.sparse import csgraph
 
 from bench3dmm.errors import MeshError
 from bench3dmm.mesh.files import read_mesh, write_mesh
-from bench3dmm.storage import hash_arrays
+from bench3dmm.system.storage import hash_arrays
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,7 +40,6 @@ from numpy.polynomial import chebyshev
 from torch import nn
 
 from bench3dmm.mesh.geodesic import edge_graph
-from bench3dmm.models import register
 from bench3dmm.models.layers import (
     NARROW,
     ConvAutoencoder,
@@ -52,9 +51,10 @@ from bench3dmm.models.layers import (
     convolve,
     weights_by_step,
 )
+from bench3dmm.models.registry import register
 
 if TYPE_CHECKING:
-    from bench3dmm.mesh.coarsen import Hierarchy
+    from bench3dmm.mesh.hierarchy import Hierarchy
 
 
 @dataclass(frozen=True)

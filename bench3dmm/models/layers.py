@@ -27,7 +27,7 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 if TYPE_CHECKING:
-    from bench3dmm.mesh.coarsen import Hierarchy
+    from bench3dmm.mesh.hierarchy import Hierarchy
 
 NARROW = 8
 

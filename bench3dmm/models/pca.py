@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from bench3dmm.models import register
+from bench3dmm.models.registry import register
 
 if TYPE_CHECKING:
-    from bench3dmm.mesh.coarsen import Hierarchy
+    from bench3dmm.mesh.hierarchy import Hierarchy
 
 EXACT_LIMIT = 4096  # side of the largest Gram matrix that is decomposed in full
 CHUNK = 4096  # columns held in float64 at a time

@@ -32,11 +32,11 @@ import scipy.sparse as sp
 from torch import nn
 
 from bench3dmm.mesh.spirals import PADDING, vertex_fans
-from bench3dmm.models import register
 from bench3dmm.models.layers import ConvAutoencoder, SpiralConv, check_depth, spiral_matrices
+from bench3dmm.models.registry import register
 
 if TYPE_CHECKING:
-    from bench3dmm.mesh.coarsen import Hierarchy
+    from bench3dmm.mesh.hierarchy import Hierarchy
 
 
 @dataclass(frozen=True)

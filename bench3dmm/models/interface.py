@@ -1,0 +1,64 @@
+"""What the trainer and the evaluator ask of any model, beyond ``encode`` and ``decode``."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+
+def ready_to_infer(model: nn.Module) -> nn.Module:
+    """The model as it computes best once it is trained; in place.
+
+    Of one with ``few_rows = True``, whose linear layers see a dozen rows a mesh, weights on the CPU are laid out in
+    memory by input instead of by output: the matrix product of a few rows reads them faster (``bench3dmm bench lamm``),
+    that of many as before. Values stay the same, products equal to rounding. Not for training: the fused optimisers
+    read memory in order, whatever the strides.
+    """
+    if getattr(model, "few_rows", False):
+        for layer in model.modules():
+            if isinstance(layer, nn.Linear) and layer.weight.device.type == "cpu":
+                layer.weight.data = layer.weight.data.t().contiguous().t()
+    return model
+
+
+def for_one_mesh(model: nn.Module, n_vertices: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The model's forward pass on one mesh as a recorded list of operations, without Python between them.
+
+    On meshes of a few thousand vertices that saves a third of the time. The recording reads the model's own weights,
+    so it follows later changes of them in place.
+
+    Args:
+        model: in evaluation mode; its operations must not depend on the mesh's values.
+        n_vertices: of its meshes.
+
+    Returns:
+        (1, V, 3) normalised → its reconstruction, without gradients. Another shape goes through the model itself.
+    """
+    parameter = next(itertools.chain(model.parameters(), model.buffers()))
+    example = torch.zeros(1, n_vertices, 3, dtype=parameter.dtype, device=parameter.device)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch prefers its compiler, which needs a C++ compiler on this machine
+        recorded = torch.jit.trace(model, arrange(model, example), check_trace=False)
+
+    def reconstruct(mesh: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            return (recorded if mesh.shape == example.shape else model)(mesh)
+
+    return reconstruct
+
+
+def fitted_numbers(model: nn.Module) -> int:
+    """How many numbers of a model are fitted to meshes: its parameters, or what its closed form computes."""
+    fitted = model.buffers() if hasattr(model, "fit_closed_form") else model.parameters()
+    return sum(tensor.numel() for tensor in fitted)
+
+
+def arrange(model: nn.Module, batch: torch.Tensor) -> torch.Tensor:
+    """The same (B, V, 3), with the mesh innermost in memory for a model with ``batch_innermost = True``."""
+    if not getattr(model, "batch_innermost", False):
+        return batch
+    return batch.flatten(1).t().contiguous().t().view(batch.shape)

@@ -1,0 +1,109 @@
+"""What a result should say about where it comes from."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import subprocess
+from collections.abc import Mapping
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bench3dmm
+from bench3dmm.errors import PluginError, UnknownNameError
+from bench3dmm.system.origin import origin
+
+if TYPE_CHECKING:
+    import torch
+
+    from bench3dmm.record.run import Run
+
+
+# --- whose code it was ------------------------------------------------------------------------------------------
+
+
+def origin_of_model(name: str) -> dict[str, str | None] | None:
+    """Whose code a model is, for the provenance of its results; None for the project's own.
+
+    Returns:
+        ``package`` and ``version`` of the installed distribution, or None where there is none; ``module``; and
+        ``source_sha256`` of that module's file as it was when the model was loaded, None where it has no file.
+
+    Raises:
+        UnknownNameError, PluginError: no such model.
+    """
+    from bench3dmm.models.registry import model_origin
+
+    return model_origin(name)
+
+
+def origin_of_dataset(name: str) -> dict[str, str | None] | None:
+    """Whose code loads a dataset, as `origin_of_model`; None for the project's own, and for one that is not here."""
+    from bench3dmm.data.registry import foreign_loader
+
+    loader = foreign_loader(name)
+    return None if loader is None else origin(loader)
+
+
+def origins(run: Run) -> dict[str, dict[str, str | None]]:
+    """What a result's provenance says of somebody else's code: ``model_origin`` and ``dataset_origin``, each where it
+    is not the project's own."""
+    found = {"model_origin": origin_of_model(run.model), "dataset_origin": origin_of_dataset(run.dataset)}
+    return {key: whose for key, whose in found.items() if whose is not None}
+
+
+def changed_since(model: str, provenance: Mapping[str, Any]) -> bool:
+    """Whether somebody else's model is not the one, by version and source, that a result was made with; False where
+    the model is not here to compare with."""
+    try:
+        return origin_of_model(model) != provenance.get("model_origin")
+    except (PluginError, UnknownNameError):
+        return False
+
+
+LIBRARIES = ("numpy", "scipy", "torch")
+
+
+def versions() -> dict[str, str]:
+    """This package's, Python's and the numerical libraries'."""
+    return {
+        "bench3dmm": bench3dmm.__version__,
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in LIBRARIES},
+    }
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Versions, commit, device, threads, peak memory (MB, of this process or its GPU, so far) and date (UTC)."""
+    import torch
+
+    from bench3dmm.system.device import device_name, peak_memory_mb
+
+    return {
+        "versions": versions(),
+        "git": git_state(),
+        "device": device_name(device),
+        "threads": torch.get_num_threads(),
+        "peak_memory_mb": round(peak_memory_mb(device)),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+@cache
+def git_state() -> dict[str, Any] | None:
+    """Commit and whether files differ from it, if the package is imported from its own repository."""
+    root = Path(bench3dmm.__file__).resolve().parent.parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(root), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+        return done.stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != root:
+            return None
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--", "bench3dmm"))}
+    except (OSError, subprocess.SubprocessError):
+        return None

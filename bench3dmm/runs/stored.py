@@ -1,0 +1,127 @@
+"""What is stored in a results folder: which runs, in which state, for comparison with which others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench3dmm.errors import DataError, PluginError, UnknownNameError
+from bench3dmm.record.run import Run
+from bench3dmm.runs.results import load_result, read_document, result_path
+from bench3dmm.statistics.headline import and_
+
+if TYPE_CHECKING:
+    from bench3dmm.runs.results import Result
+
+
+def stored_results(runs: Iterable[Run], results_dir: str | Path = "results") -> list[Result]:
+    """The results of those runs that are stored.
+
+    Raises:
+        DataError: naming one that is broken, or is of another version of its dataset or model than today's.
+    """
+    from bench3dmm.runs.results import load_result, result_path
+
+    results = []
+    for run in runs:
+        path, state = result_path(run, results_dir), stored_state(run, results_dir)
+        if state == "stale":
+            raise DataError(
+                f"{path}: measured on another version of {run.dataset}, or of {run.model}, than is installed; "
+                "delete it, or sweep again with --force"
+            )
+        if state == "stored":
+            results.append(load_result(path))
+    return results
+
+
+def check_comparable(what: str, results: Sequence[Result]) -> None:
+    versions: dict[tuple[str, str], set] = {}
+    for result in results:
+        measured_on = tuple(result.provenance.get(key) for key in ("dataset_recipe_sha256", "split_sha256"))
+        versions.setdefault((result.run.dataset, result.run.split), set()).add(measured_on)
+    for (dataset, split), found in versions.items():
+        if len(found) > 1:
+            raise DataError(
+                f"{what}: the runs on {dataset}, {split} split, were measured on {len(found)} versions of it; "
+                "delete the older ones and sweep again"
+            )
+
+
+# --- what is stored, and what tells runs apart --------------------------------------------------------------------
+
+
+def stored_state(run: Run, results_dir: str | Path = "results") -> str:
+    """``missing``, ``stored``, or ``stale``: of another version of its dataset, or of a foreign model, than today's.
+
+    A result whose dataset and model are not here to compare with counts as stored.
+
+    Raises:
+        DataError: the stored file is broken.
+    """
+    from bench3dmm.data.registry import recipe_sha256
+    from bench3dmm.runs.provenance import changed_since
+
+    path = result_path(run, results_dir)
+    if not path.exists():
+        return "missing"
+    made = read_document(path)["provenance"]
+    made_from = made["dataset_recipe_sha256"]
+    try:
+        today = recipe_sha256(run.dataset)
+    except (DataError, PluginError):
+        today = None
+    return "stored" if today in (None, made_from) and not changed_since(run.model, made) else "stale"
+
+
+def stored_competitors(results_dir: str | Path, profile: str, **wanted: Sequence) -> list[Result]:
+    """The stored results that take part in rankings, of whatever models, those of this package first.
+
+    Args:
+        wanted: values that a field of `Run` may have, e.g. ``latent=[8, 16]``; none for any.
+
+    Raises:
+        DataError: none is stored, or one that is was measured on another version of its dataset.
+    """
+    from bench3dmm.papers.comparison.experiments import PEERS
+    from bench3dmm.record.run import Run
+    from bench3dmm.runs.results import read_document
+
+    paths = sorted((Path(results_dir) / profile).glob("*.json"))
+    runs = [Run.from_dict(read_document(path)["run"]) for path in paths]
+    asked = {name: values for name, values in wanted.items() if values}
+    chosen = [run for run in runs if on_protocol(run) and all(getattr(run, name) in asked[name] for name in asked)]
+    if not chosen:
+        said = ", ".join(f"{name} {and_(values)}" for name, values in asked.items())
+        raise DataError(
+            f"{Path(results_dir) / profile}: no run to rank is stored{f' with {said}' if said else ''}; "
+            f"`bench3dmm sweep peers --profile {profile}` trains them, `bench3dmm list results` shows what there is"
+        )
+    order = [*PEERS, *sorted({run.model for run in chosen} - set(PEERS))]
+    chosen.sort(key=lambda run: (run.dataset, run.split != "percentage", run.split, order.index(run.model)))
+    return stored_results(chosen, results_dir)
+
+
+def on_protocol(run: Run) -> bool:
+    """Whether a run is one of a model on the protocol that all share: reconstruction, its profile's epochs, plain L1,
+    the paper's split with all of its training meshes."""
+    shared = {"task": "reconstruction", "epochs": 0, "loss": "l1", "validation": 0, "test_share": 0.0, "split_seed": 0}
+    return all(getattr(run, name) == value for name, value in shared.items())
+
+
+def stored_run(run_id: str, results_dir: str | Path = "results") -> Run:
+    """The run that is stored under an id.
+
+    Raises:
+        DataError: there are no results at all.
+        UnknownNameError: no such result, with the nearest id.
+    """
+    paths = {path.stem: path for path in sorted(Path(results_dir).glob("*/*.json"))}
+    if not paths:
+        raise DataError(
+            f"{results_dir} holds no results: name the folder that does with --results-dir, or train with bench3dmm run"
+        )
+    if run_id not in paths:
+        raise UnknownNameError(f"result in {results_dir}", run_id, paths)
+    return load_result(paths[run_id]).run

@@ -1,0 +1,88 @@
+"""Many runs: a sweep trains what is not stored yet."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench3dmm.errors import Bench3dmmError, TrainingError
+from bench3dmm.record.grid import shown_value, varying_fields
+from bench3dmm.record.run import Run
+from bench3dmm.runs.execute import check_names, execute
+from bench3dmm.runs.executors import train_at_once
+from bench3dmm.runs.results import Result, result_path, to_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench3dmm.data.dataset import Dataset
+
+
+# --- sweeps -----------------------------------------------------------------------------------------------------
+
+
+def sweep(
+    runs: Iterable[Run],
+    results_dir: str | Path = "results",
+    device: str = "auto",
+    force: bool = False,
+    progress: bool = True,
+    *,
+    jobs: int = 1,
+    datasets: Mapping[str, Dataset] | None = None,
+) -> pd.DataFrame:
+    """Execute runs, skipping those stored; an interrupted sweep goes on where it was.
+
+    Args:
+        runs: repeated ones are executed once.
+        force: train those that are stored again.
+        jobs: trainings at once, each in a process with its share of the cores; 0: one a core, on a GPU one.
+        datasets: meshes by name, instead of `load_dataset`'s; only with one job.
+
+    Returns:
+        One row a run, in the order given; see `bench3dmm.runs.results.to_frame`.
+
+    Raises:
+        TrainingError: after the last run, if some failed: which, and why. The others are stored.
+    """
+    runs = list(dict.fromkeys(runs))
+    for run in runs:
+        check_names(run)
+    missing = [run for run in runs if force or not result_path(run, results_dir).exists()]
+    jobs = min(jobs if jobs > 0 else _default_jobs(device), len(missing)) if missing else 0
+    failures: dict[Run, str] = {}
+    if progress:
+        at_once = f"; {jobs} trainings at once" if jobs > 1 and not datasets else ""
+        print(f"{len(runs) - len(missing)} of {len(runs)} runs are stored{at_once}", file=sys.stderr)
+    if jobs > 1 and not datasets:
+        failures = train_at_once(missing, runs, results_dir, device, force, progress, jobs)
+        force = False
+    results: list[Result] = []
+    for number, run in enumerate(runs, 1):
+        if run in failures:
+            continue
+        stored = result_path(run, results_dir).exists() and not force
+        if progress and not stored:
+            print(f"[{number}/{len(runs)}] {run.run_id} {differences(run, runs)}: training", file=sys.stderr)
+        try:
+            given = (datasets or {}).get(run.dataset)
+            results.append(execute(run, results_dir, device, force, progress, dataset=given))
+        except Bench3dmmError as error:
+            failures[run] = str(error)
+    if failures:
+        lines = [f"{run.run_id} ({differences(run, runs)}): {reason}" for run, reason in failures.items()]
+        raise TrainingError(f"{len(failures)} of {len(runs)} runs failed:\n" + "\n".join(lines))
+    return to_frame(results)
+
+
+def _default_jobs(device: str) -> int:
+    from bench3dmm.system.device import resolve_device, usable_cores
+
+    return 1 if resolve_device(device).type == "cuda" else usable_cores()
+
+
+def differences(run: Run, runs: Sequence[Run]) -> str:
+    """The fields in which the runs of a sweep differ."""
+    return ", ".join(f"{name}={shown_value(run, name)}" for name in varying_fields(runs)) or run.dataset

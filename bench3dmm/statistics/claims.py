@@ -1,0 +1,184 @@
+"""Claims, and the verdicts that stored results give them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench3dmm.papers.neural3dmm_bu3dfe.cells import Cell, Errors
+from bench3dmm.record.profiles import PROFILES
+from bench3dmm.statistics.bootstrap import Interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
+
+
+LEAST_SEEDS = 3
+
+
+LEAST_UNITS = 5  # persons, or meshes where these are not known
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What stored results say about a claim.
+
+    Attributes:
+        claim: the claim.
+        verdict: ``reproduced``, ``not reproduced`` or ``inconclusive``.
+        reason: why, in a sentence.
+        effect: point estimate and 95 % interval; None where a run is missing.
+        seed_effects: the effect of each seed alone, in the order of ``seeds``.
+        paper_effect: the same effect of the paper's digitised numbers; None where it gives none.
+        datasets, profile, seeds: what was measured.
+        test_meshes, persons: their numbers by dataset and split; ``persons`` is empty where meshes were resampled.
+    """
+
+    claim: Claim
+    verdict: str
+    reason: str
+    effect: Interval | None
+    seed_effects: tuple[float, ...]
+    paper_effect: float | None
+    datasets: tuple[str, ...]
+    profile: str | None
+    seeds: tuple[int, ...]
+    test_meshes: dict[str, int]
+    persons: dict[str, int]
+
+    @property
+    def data(self) -> str:
+        """Dataset, profile, seeds and test meshes, in a line."""
+        if not self.test_meshes:
+            return "no results"
+        sizes = [
+            f"{where}: {meshes} test meshes" + (f" of {self.persons[where]} persons" if where in self.persons else "")
+            for where, meshes in self.test_meshes.items()
+        ]
+        seeds = ", ".join(map(str, self.seeds)) or "none"
+        return f"{'; '.join(sizes)}; profile {self.profile}, {PROFILES[self.profile].epochs} epochs; seeds {seeds}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able; numbers that are not finite become None."""
+        claim = self.claim
+        return {
+            "id": claim.id,
+            "quote": claim.quote,
+            "place": claim.place,
+            "statement": claim.statement,
+            "measure": claim.measure,
+            "holds_if": {"side": claim.side, "threshold": claim.threshold, "why": claim.why},
+            "note": claim.note,
+            "paper_effect": _finite(self.paper_effect),
+            "effect": _finite(self.effect and self.effect.point),
+            "low": _finite(self.effect and self.effect.low),
+            "high": _finite(self.effect and self.effect.high),
+            "seed_effects": [_finite(effect) for effect in self.seed_effects],
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "datasets": list(self.datasets),
+            "profile": self.profile,
+            "seeds": list(self.seeds),
+            "test_meshes": dict(self.test_meshes),
+            "persons": dict(self.persons),
+        }
+
+
+def verdict_table(verdicts: Iterable[Verdict]) -> pd.DataFrame:
+    """A row a claim: the paper's words, its effect, ours with the 95 % interval, the verdict, on which data."""
+    import pandas as pd
+
+    verdicts = list(verdicts)
+    rows = [
+        {
+            "place": v.claim.place,
+            "quote": v.claim.quote,
+            "statement": v.claim.statement,
+            "effect is": v.claim.measure,
+            "holds if": v.claim.criterion,
+            "paper": math.nan if v.paper_effect is None else v.paper_effect,
+            "ours": math.nan if v.effect is None else v.effect.point,
+            "95 % interval": "" if v.effect is None else f"[{v.effect.low:.3g}, {v.effect.high:.3g}]",
+            "verdict": v.verdict,
+            "reason": v.reason,
+            "data": v.data,
+        }
+        for v in verdicts
+    ]
+    return pd.DataFrame(rows, index=pd.Index([v.claim.id for v in verdicts], name="claim"))
+
+
+def decide(claim: Claim, effect: Interval) -> tuple[str, str]:
+    """The verdict that an effect's interval gives a claim, and why."""
+    low, high = claim.holds(effect.low), claim.holds(effect.high)
+    if low and high:
+        return REPRODUCED, f"the whole interval is {claim.criterion}"
+    if low or high:
+        return INCONCLUSIVE, f"the interval contains {claim.threshold:.3g}"
+    return NOT_REPRODUCED, f"nothing of the interval is {claim.criterion}"
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+@dataclass(frozen=True, eq=False)
+class Claim:
+    """One testable statement.
+
+    Attributes:
+        id: its name here.
+        quote, place: at most eight words of the paper, and where they stand.
+        statement: what is tested, in a sentence.
+        measure: what the effect is, with its unit; ratios have none.
+        comparisons: computes it for each d or split that the claim is about. The claim's effect is the worst of
+            these, so that it stands or falls with that one.
+        side, threshold: the claim holds where the effect is ``below`` or ``above`` this.
+        why: how the threshold follows from the paper.
+        original: true of the paper's own data alone, because it is about millimetres.
+        note: what else a reader should know.
+    """
+
+    id: str
+    quote: str
+    place: str
+    statement: str
+    measure: str
+    comparisons: Callable[[Errors], Sequence[np.ndarray]]
+    side: str
+    threshold: float
+    why: str
+    original: bool = False
+    note: str = ""
+
+    @property
+    def criterion(self) -> str:
+        return f"{self.side} {self.threshold:.3g}"
+
+    def effect(self, errors: Errors) -> np.ndarray:
+        """The worst of the comparisons, in the shape of the errors."""
+        worst = np.maximum if self.side == "below" else np.minimum
+        return worst.reduce(np.asarray(self.comparisons(errors)), axis=0)
+
+    def holds(self, effect: float) -> bool:
+        return effect < self.threshold if self.side == "below" else effect > self.threshold
+
+    @cached_property
+    def needs(self) -> tuple[Cell, ...]:
+        """The cells that the comparisons read, each once, in order."""
+        read: dict[Cell, None] = {}
+
+        def get(cell: Cell) -> np.ndarray:
+            read[cell] = None
+            return np.ones(())
+
+        self.comparisons(Errors(get))
+        return tuple(sorted(read))

@@ -1,0 +1,64 @@
+"""Where an interrupted training goes on: weights and the optimiser's state after an epoch."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from bench3dmm.errors import TrainingError
+from bench3dmm.system.storage import write_atomically
+from bench3dmm.training.schedule import Schedule
+
+# --- checkpoints ------------------------------------------------------------------------------------------------
+
+
+def save_checkpoint(
+    path: Path,
+    fingerprint: str,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    losses: list[float],
+    seconds: float,
+) -> None:
+    """One file, replaced atomically: the tensors, and the scalars in its header."""
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    content = save(tensors, {"losses": json.dumps(losses), "seconds": repr(seconds), "fingerprint": fingerprint})
+    write_atomically(path, lambda file: file.write(content))
+
+
+def resume(
+    path: Path, fingerprint: str, model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Schedule
+) -> tuple[list[float], float]:
+    """Losses and seconds so far, with model and optimizer as they were; nothing if there is no checkpoint."""
+    if not path.exists():
+        return [], 0.0
+    try:
+        with safe_open(path, framework="pt") as stored:
+            metadata = stored.metadata()
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        losses, seconds = json.loads(metadata["losses"]), float(metadata["seconds"])
+        same = metadata["fingerprint"] == fingerprint
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise TrainingError(f"{path}: not a checkpoint ({error}); delete it to start the run over") from None
+    if not same:
+        print(f"{path}: of other data, settings or versions; the training starts over", file=sys.stderr)
+        return [], 0.0
+    if len(losses) > schedule.epochs:
+        return [], 0.0
+    model.load_state_dict({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("model.")})
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, key = name.split(".")
+            state.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return losses, seconds
