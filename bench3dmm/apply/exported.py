@@ -24,11 +24,7 @@ from bench3dmm.tasks.published import run_command
 from bench3dmm.training.weights import Weights, read_weights, write_weights
 
 FORMAT, VERSION = "bench3dmm model", 1  # count up when older files can no longer be read
-
-
 NAME = "model"
-
-
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".tar")
 
 

@@ -33,8 +33,6 @@ from bench3dmm.training.step import gradients
 from bench3dmm.training.weights import load_model, save_weights
 
 EPOCHS = 40  # of one batch each
-
-
 LEARNT = 0.98  # of the first loss; what is below has fallen
 
 
@@ -407,8 +405,6 @@ CHECKS: dict[str, Callable[[Subject], str]] = {
     "device": _device,
     "modes": _modes,
 }
-
-
 NEEDED = (
     "builds",
     "shapes",

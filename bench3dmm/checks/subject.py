@@ -21,11 +21,7 @@ from bench3dmm.system.device import seeded
 from bench3dmm.training.fit import load_normalised
 
 SIZES = (500, 650)  # vertices of the two faces
-
-
 FACTORS = (4, 4, 2, 2)  # five levels, as on the full-size templates
-
-
 NEAR = 1e-4  # relative; what float32 may differ by when a batch's size or layout changes
 
 

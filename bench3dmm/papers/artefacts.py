@@ -84,8 +84,6 @@ __all__ = [
     "table2",
     "transfer_figure",
 ]
-
-
 ARTEFACTS: dict[str, Artefact] = {
     "table1": Artefact(
         lambda m: table1(m.coma),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bench3dmm.record.run import Run
@@ -28,3 +28,8 @@ def varying_fields(runs: Iterable[Run]) -> list[str]:
     """The fields in which runs differ, in the order of `Run`'s."""
     runs = list(runs)
     return [name for name in Run.field_names() if len({shown_value(run, name) for run in runs}) > 1]
+
+
+def differences(run: Run, runs: Sequence[Run]) -> str:
+    """The fields in which runs differ, as one of them has them: ``latent=16, seed=1``."""
+    return ", ".join(f"{name}={shown_value(run, name)}" for name in varying_fields(runs)) or run.dataset

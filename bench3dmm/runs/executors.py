@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench3dmm.errors import Bench3dmmError
+from bench3dmm.record.grid import differences
 from bench3dmm.record.run import Run
 from bench3dmm.runs.execute import execute
-from bench3dmm.runs.sweep import differences
+from bench3dmm.tasks.registry import get_task
 
 
 def train_at_once(
@@ -64,4 +65,5 @@ def _use_threads(count: int) -> None:
 def _train_one(run: Run, results_dir: str, device: str, force: bool) -> str:
     started = time.perf_counter()
     result = execute(run, results_dir, device, force, progress=False)
-    return f"{result.metrics['mean_mm']:.3f} mm, {time.perf_counter() - started:.0f} s"
+    unit = get_task(run.task).headline.unit
+    return f"{result.score:.3f} {unit}, {time.perf_counter() - started:.0f} s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import platform
 import subprocess
@@ -12,13 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import bench3dmm
+from bench3dmm.data.registry import foreign_loader
 from bench3dmm.errors import PluginError, UnknownNameError
+from bench3dmm.models.registry import model_origin
 from bench3dmm.system.origin import origin
+from bench3dmm.tasks.registry import task_origin
 
 if TYPE_CHECKING:
     import torch
 
     from bench3dmm.record.run import Run
+
+LIBRARIES = ("numpy", "scipy", "torch")
 
 
 # --- whose code it was ------------------------------------------------------------------------------------------
@@ -34,36 +40,37 @@ def origin_of_model(name: str) -> dict[str, str | None] | None:
     Raises:
         UnknownNameError, PluginError: no such model.
     """
-    from bench3dmm.models.registry import model_origin
-
     return model_origin(name)
 
 
 def origin_of_dataset(name: str) -> dict[str, str | None] | None:
     """Whose code loads a dataset, as `origin_of_model`; None for the project's own, and for one that is not here."""
-    from bench3dmm.data.registry import foreign_loader
-
     loader = foreign_loader(name)
     return None if loader is None else origin(loader)
 
 
 def origins(run: Run) -> dict[str, dict[str, str | None]]:
-    """What a result's provenance says of somebody else's code: ``model_origin`` and ``dataset_origin``, each where it
-    is not the project's own."""
-    found = {"model_origin": origin_of_model(run.model), "dataset_origin": origin_of_dataset(run.dataset)}
+    """What a result's provenance says of somebody else's code: ``model_origin``, ``dataset_origin`` and
+    ``task_origin``, each where it is not the project's own."""
+    found = {
+        "model_origin": origin_of_model(run.model),
+        "dataset_origin": origin_of_dataset(run.dataset),
+        "task_origin": task_origin(run.task),
+    }
     return {key: whose for key, whose in found.items() if whose is not None}
 
 
-def changed_since(model: str, provenance: Mapping[str, Any]) -> bool:
-    """Whether somebody else's model is not the one, by version and source, that a result was made with; False where
-    the model is not here to compare with."""
-    try:
-        return origin_of_model(model) != provenance.get("model_origin")
-    except (PluginError, UnknownNameError):
-        return False
+def changed_since(run: Run, provenance: Mapping[str, Any]) -> str:
+    """The model or task of somebody else's that is not the one, by version and source, that a result was made with;
+    empty where both are, and where one is not here to compare with."""
+    for name, key, origin_of in ((run.model, "model_origin", origin_of_model), (run.task, "task_origin", task_origin)):
+        with contextlib.suppress(PluginError, UnknownNameError):
+            if origin_of(name) != provenance.get(key):
+                return name
+    return ""
 
 
-LIBRARIES = ("numpy", "scipy", "torch")
+# --- where it was trained -----------------------------------------------------------------------------------------
 
 
 def versions() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Iterable
@@ -11,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench3dmm.errors import Bench3dmmError, DataError
+from bench3dmm.errors import Bench3dmmError, DataError, PluginError, UnknownNameError
 from bench3dmm.record.run import ADDED, Run
 from bench3dmm.system.storage import hash_file, read_npz, write_json, write_npz
+from bench3dmm.tasks.registry import get_task
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bench3dmm.tasks.task import Task
+
 CHECKOUT_RESULTS = Path(__file__).resolve().parent.parent / "results"
-METRICS = ("mean_mm", "median_mm", "std_mm", "p95_mm")
-NEAR = ("near_mm", "far_mm")  # where the template has landmarks
-MEASURES = ("normal_deg", "specificity_mm", "compactness")  # that results did not have at first
 PROVENANCE = (
     "dataset_sha256",
     "dataset_recipe_sha256",
@@ -33,15 +34,6 @@ PROVENANCE = (
     "created",
 )
 COSTS = ("device", "seconds", "parameters", "created")  # what a frame shows of the provenance
-ARRAYS = (
-    "histogram",
-    "histogram_edges",
-    "sample_error",
-    "sample_index",
-    "vertex_error",
-    "reconstruction_index",
-    "reconstruction_offset",
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,15 +42,20 @@ class Result:
 
     Attributes:
         run: its configuration.
-        metrics: see `bench3dmm.tasks.parts.errors.evaluate`.
+        metrics: what its task measures, see `bench3dmm.tasks`.
         provenance: hashes, versions, device, seconds, memory.
-        arrays: see `bench3dmm.tasks.parts.errors.evaluate`, and ``loss`` (epochs,).
+        arrays: the same, and ``loss`` (epochs,).
     """
 
     run: Run
     metrics: dict[str, Any]
     provenance: dict[str, Any]
     arrays: dict[str, np.ndarray]
+
+    @property
+    def score(self) -> float:
+        """The headline measure of its task."""
+        return get_task(self.run.task).headline.of(self.metrics)
 
 
 def results_folder(given: str | Path = "") -> Path:
@@ -103,32 +100,38 @@ def load_result(path: str | Path) -> Result:
         raise DataError(f"{arrays_path}: missing beside {path.name}; run it again with --force")
     if hash_file(arrays_path) != document["provenance"]["arrays_sha256"]:
         raise DataError(f"{arrays_path}: not the arrays that {path.name} was written with; run it again with --force")
-    arrays = read_npz(arrays_path)
-    if missing := [name for name in ARRAYS if name not in arrays]:
-        raise DataError(f"{arrays_path}: lacks {', '.join(missing)}; run it again with --force")
-    return Result(Run.from_dict(document["run"]), document["metrics"], document["provenance"], arrays)
+    run, arrays = Run.from_dict(document["run"]), read_npz(arrays_path)
+    _check(arrays_path, run, document["metrics"], arrays)
+    return Result(run, document["metrics"], document["provenance"], arrays)
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """A result's JSON, checked: its keys, metrics that are finite, a name that is its run's id."""
+    """A result's JSON, checked: its keys, metrics as its task has them, a name that is its run's id."""
     try:
         document = json.loads(path.read_text())
         run = Run.from_dict(document["run"])
-        metrics = [document["metrics"], *document["metrics"]["by_expression"].values()]
-        values = [float(entry[name]) for entry in metrics for name in METRICS]
+        metrics = dict(document["metrics"])
         missing = [key for key in PROVENANCE if key not in document["provenance"]]
         stored_id = document["run_id"]
     except FileNotFoundError:
         raise DataError(f"{path}: no such result") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, Bench3dmmError) as error:
         raise DataError(f"{path}: not a result of this version ({error!r}); delete it and run it again") from None
-    if not all(math.isfinite(value) and value >= 0 for value in values):
-        raise DataError(f"{path}: a metric is negative or not finite; run it again with --force")
+    _check(path, run, metrics)
     if missing:
         raise DataError(f"{path}: provenance lacks {', '.join(missing)}; run it again with --force")
     if not run.run_id == stored_id == path.stem:
         raise DataError(f"{path}: its run has the id {run.run_id}: the file was renamed or its run edited")
     return document
+
+
+def _check(path: Path, run: Run, metrics: dict[str, Any], arrays: dict[str, np.ndarray] | None = None) -> None:
+    """What the task asks of its results; one whose task is not installed here stays readable."""
+    with contextlib.suppress(UnknownNameError, PluginError):
+        try:
+            get_task(run.task).check_result(metrics, arrays)
+        except (DataError, ValueError, TypeError) as error:
+            raise DataError(f"{path}: {error}; run it again with --force") from None
 
 
 def load_results(results_dir: str | Path = "results") -> pd.DataFrame:
@@ -149,17 +152,32 @@ def to_frame(results: Iterable[Result]) -> pd.DataFrame:
 
 
 def _frame(documents: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """What all tasks among the documents measure, in columns; ``score`` is each one's headline, ``metric`` its name."""
     import pandas as pd
 
-    rows = [
-        {
-            "run_id": document["run_id"],
-            **ADDED,
-            **document["run"],
-            **{name: document["metrics"][name] for name in METRICS},
-            **{name: document["metrics"].get(name, math.nan) for name in (*NEAR, *MEASURES)},
-            **{key: document["provenance"].get(key) for key in COSTS},
-        }
-        for document in documents
-    ]
-    return pd.DataFrame(rows, columns=["run_id", *Run.field_names(), *METRICS, *NEAR, *MEASURES, *COSTS])
+    documents = list(documents)
+    tasks: dict[str, Task] = {}
+    for name in dict.fromkeys([Run.task, *(_task_name(one) for one in documents)]):
+        with contextlib.suppress(UnknownNameError, PluginError):  # not installed here
+            tasks[name] = get_task(name)
+    measures = list({measure.key: measure for task in tasks.values() for measure in task.measures}.values())
+    rows = []
+    for document in documents:
+        task, metrics = tasks.get(_task_name(document)), document["metrics"]
+        rows.append(
+            {
+                "run_id": document["run_id"],
+                **ADDED,
+                **document["run"],
+                "metric": task.headline.key if task else "",
+                "score": task.headline.of(metrics) if task else math.nan,
+                **{measure.key: measure.of(metrics) for measure in measures},
+                **{key: document["provenance"].get(key) for key in COSTS},
+            }
+        )
+    keys = [measure.key for measure in measures]
+    return pd.DataFrame(rows, columns=["run_id", *Run.field_names(), "metric", "score", *keys, *COSTS])
+
+
+def _task_name(document: dict[str, Any]) -> str:
+    return document["run"].get("task", Run.task)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench3dmm.errors import Bench3dmmError, TrainingError
-from bench3dmm.record.grid import shown_value, varying_fields
+from bench3dmm.record.grid import differences
 from bench3dmm.record.run import Run
 from bench3dmm.runs.execute import check_names, execute
 from bench3dmm.runs.executors import train_at_once
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench3dmm.data.dataset import Dataset
-
-
-# --- sweeps -----------------------------------------------------------------------------------------------------
 
 
 def sweep(
@@ -81,8 +78,3 @@ def _default_jobs(device: str) -> int:
     from bench3dmm.system.device import resolve_device, usable_cores
 
     return 1 if resolve_device(device).type == "cuda" else usable_cores()
-
-
-def differences(run: Run, runs: Sequence[Run]) -> str:
-    """The fields in which the runs of a sweep differ."""
-    return ", ".join(f"{name}={shown_value(run, name)}" for name in varying_fields(runs)) or run.dataset

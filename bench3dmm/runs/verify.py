@@ -14,6 +14,7 @@ from bench3dmm.errors import DataError
 from bench3dmm.record.run import Run
 from bench3dmm.runs.execute import execute
 from bench3dmm.runs.results import Result, load_result, read_document, result_path
+from bench3dmm.tasks.registry import get_task
 
 if TYPE_CHECKING:
     from bench3dmm.data.dataset import Dataset
@@ -22,22 +23,16 @@ if TYPE_CHECKING:
 QUICKSTART = Run("mh-scan", latent=16, profile="quick")
 """What notebooks/00_quickstart.ipynb trains, and ``bench3dmm verify`` where no run is named."""
 
-
 TOLERANCE = 0.03
 """Relative, of the stored mean error: agreement that needs no seeds to compare with."""
 
-
 LEAST_SEEDS = 3
-
 
 BEYOND_SEEDS = 0.5
 """Of the seeds' range, on either side of it. Rounding that differs between machines ends, after thousands of steps, in
 networks that differ as if by seed, and a new seed often lies outside the range of three."""
 
-
 EQUAL_BITS, AGREES, DIFFERS = "equal bits", "agrees", "differs"
-
-
 MEASURED_ON = ("dataset_recipe_sha256", "split_sha256", "hierarchy_sha256")
 
 
@@ -46,7 +41,8 @@ class Comparison:
     """A stored result beside the same run trained again.
 
     Attributes:
-        seeds: mean errors in mm of all stored seeds of the run's configuration, its own among them.
+        seeds: scores of all stored seeds of the run's configuration, its own among them. A score is the headline measure
+            of the run's task, such as the mean error in mm.
     """
 
     stored: Result
@@ -55,26 +51,27 @@ class Comparison:
 
     @property
     def difference(self) -> float:
-        """Of the mean errors in mm: again minus stored."""
-        return self.again.metrics["mean_mm"] - self.stored.metrics["mean_mm"]
+        """Of the scores: again minus stored."""
+        return self.again.score - self.stored.score
 
     @property
     def relative(self) -> float:
-        return self.difference / self.stored.metrics["mean_mm"]
+        return self.difference / self.stored.score
 
     @property
     def identical(self) -> bool:
-        """Whether the error of every test mesh has the same bits."""
-        return np.array_equal(self.stored.arrays["sample_error"], self.again.arrays["sample_error"])
+        """Whether the score of every test item has the same bits."""
+        stored, again = (get_task(one.run.task).scores(one.arrays).values for one in (self.stored, self.again))
+        return np.array_equal(stored, again)
 
     def allowed(self, tolerance: float | None = None) -> tuple[float, float]:
-        """The mean errors in mm that agree.
+        """The scores that agree.
 
         Those within the range of the stored seeds, widened by `BEYOND_SEEDS` of it, and, as three seeds may lie close
         by chance, those within `TOLERANCE` of the stored one. With fewer seeds only the latter; a tolerance that is
         given replaces both.
         """
-        stored = self.stored.metrics["mean_mm"]
+        stored = self.stored.score
         relative = TOLERANCE if tolerance is None else tolerance
         low, high = stored * (1 - relative), stored * (1 + relative)
         if tolerance is not None or len(self.seeds) < LEAST_SEEDS:
@@ -87,7 +84,7 @@ class Comparison:
         if self.identical:
             return EQUAL_BITS
         low, high = self.allowed(tolerance)
-        return AGREES if low <= self.again.metrics["mean_mm"] <= high else DIFFERS
+        return AGREES if low <= self.again.score <= high else DIFFERS
 
 
 def verify(
@@ -116,10 +113,11 @@ def verify(
 
 
 def _stored_seeds(result: Result, results_dir: str | Path) -> Iterator[float]:
-    """Mean errors of the stored runs that differ from a result's in nothing but the seed, on the same data."""
+    """Scores of the stored runs that differ from a result's in nothing but the seed, on the same data."""
+    headline = get_task(result.run.task).headline
     for path in sorted(result_path(result.run, results_dir).parent.glob("*.json")):
         document = read_document(path)
         run = Run.from_dict(document["run"])
         same_data = all(document["provenance"].get(name) == result.provenance[name] for name in MEASURED_ON)
         if same_data and dataclasses.replace(run, seed=result.run.seed) == result.run:
-            yield document["metrics"]["mean_mm"]
+            yield headline.of(document["metrics"])

@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 
 
 REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
-
-
 LEAST_SEEDS = 3
-
-
 LEAST_UNITS = 5  # persons, or meshes where these are not known
 
 

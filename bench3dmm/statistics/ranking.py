@@ -36,17 +36,9 @@ if TYPE_CHECKING:
 
 
 LEAST_SEEDS = 3
-
-
 LEAST_UNITS = 5
-
-
 BETTER, TIE, WORSE = "better", "tie", "worse"
-
-
 CELL = ("dataset", "split", "latent", "profile")  # what one ranking is about
-
-
 People = Callable[[str], "np.ndarray | None"]
 
 

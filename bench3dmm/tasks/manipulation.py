@@ -1,60 +1,113 @@
-"""The manipulation task."""
+"""Manipulation: control vertices displace the regions of a mesh (LAMM, sections 3.2 and 4).
+
+Three variants: as published, training goes on from the reconstruction's weights; without that first stage; and, which
+is not published, with half of the targets for some regions only.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import nn
-
-from bench3dmm.tasks.parts.composite import draw_regions
-from bench3dmm.training.objective import Loss, epoch_order, generator_of, take
+from bench3dmm.data.rows import Rows
+from bench3dmm.record.run import Run
+from bench3dmm.tasks.published import reconstruction_of
+from bench3dmm.tasks.reconstruction import Reconstruction
+from bench3dmm.tasks.registry import register
+from bench3dmm.tasks.task import HIGHER, Baseline, Measure, Scores
 
 if TYPE_CHECKING:
-    from bench3dmm.tasks.parts.composite import Composite
+    import numpy as np
+    import torch
+    from torch import nn
+
+    from bench3dmm.data.dataset import Dataset
+    from bench3dmm.data.normaliser import Normaliser
+    from bench3dmm.training.objective import Objective
+
+GROUP = "manipulation"  # in the metrics of every variant
 
 
-ALPHA_LEAST = 0.25  # of the way to the target
+class Manipulation(Reconstruction):
+    """Meshes into others by displacements of control vertices; measured on held-out pairs, and as reconstruction."""
+
+    any_model = False
+    measures = (
+        Measure(f"{GROUP}.inside_mm", "error inside an edited region", required=True),
+        Measure(f"{GROUP}.control_mm", "error at control vertices", required=True),
+        Measure(f"{GROUP}.moved_mm", "movement inside", "mm", HIGHER),
+        Measure(f"{GROUP}.leaked_mm", "movement outside"),
+        Measure(f"{GROUP}.stirred_mm", "movement of what is told to stay"),
+        Measure(f"{GROUP}.ratio", "in / out", "", HIGHER),
+        Measure(f"{GROUP}.held_ratio", "in / told to stay", "", HIGHER),
+        Measure(f"{GROUP}.seam_percent", "seam", "%"),
+        Measure(f"{GROUP}.full_mm", "error with all regions at once"),
+        *Reconstruction.measures,
+    )
+    arrays = (*Reconstruction.arrays, "edit_values", "edit_full", "edit_pairs")
+    baselines = (
+        Baseline("handles", "Handle deformation", "radial basis functions through the control vertices"),
+        Baseline("copy", "The source", "left as it is"),
+        Baseline("paste", "The target's region", "put into the source"),
+    )
+
+    def __init__(self, name: str, summary: str, *, begins: bool = True, by_regions: bool = False) -> None:
+        self.name, self.summary = name, summary
+        self.begins, self.by_regions = begins, by_regions
+
+    def base(self, run: Run) -> Run | None:
+        return reconstruction_of(run) if self.begins else None
+
+    def objective(self, run: Run, model: nn.Module, dataset: Dataset, rows: Rows, device: torch.device) -> Objective:
+        from bench3dmm.tasks.parts.composite import Composite
+        from bench3dmm.tasks.parts.targets import Targets
+        from bench3dmm.training.losses import make_loss
+
+        loss = make_loss(run.loss, dataset.template, device)
+        composite = Composite(model.partition, dataset.template, device) if self.by_regions else None
+        return Targets(loss, run.n_epochs, composite)
+
+    def measure(
+        self, run: Run, model: nn.Module, dataset: Dataset, rows: Rows, normaliser: Normaliser, device: torch.device
+    ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        from bench3dmm.tasks.parts.edits import measure_manipulation
+
+        metrics, arrays = super().measure(run, model, dataset, rows, normaliser, device)
+        edits, edit_arrays = measure_manipulation(
+            model, dataset.vertices, dataset.samples, rows.test, dataset.template, normaliser, device
+        )
+        return {**metrics, **edits}, {**arrays, **edit_arrays}
+
+    def scores(self, arrays: Mapping[str, np.ndarray]) -> Scores:
+        """Of each pair, the mean over regions; it belongs to the source's person."""
+        return Scores(self._inside(arrays, "model"), arrays["edit_pairs"][:, 0])
+
+    def baseline_scores(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {one.name: self._inside(arrays, one.name) for one in self.baselines}
+
+    @staticmethod
+    def _inside(arrays: Mapping[str, np.ndarray], editor: str) -> np.ndarray:
+        from bench3dmm.tasks.parts.edits import EDITORS, MEASURES
+
+        return arrays["edit_values"][EDITORS.index(editor)][:, :, MEASURES.index("inside_mm")].mean(axis=1)
+
+    @property
+    def checks(self) -> Mapping[str, Callable[[nn.Module, torch.Tensor], str]]:  # type: ignore[override]
+        from bench3dmm.tasks.parts.edits import check_still, check_told
+
+        return {"told": check_told, "still": check_still}
 
 
-RAMP = 100 / 1500  # of the epochs, until the whole way is taken
-
-
-@dataclass(frozen=True)
-class Manipulation:
-    """Meshes into others, by displacements of control vertices (LAMM, section 3.2): ``model.manipulation_loss``.
-
-    The target of a mesh is the next one in the epoch's order, as in the released code; how far it is approached is
-    uniform between 0.25 and a limit that grows from there to 1 over the first 15th of the epochs (of 1,500, 100).
-
-    With a composite, half of the targets are taken for some regions only, one to all but one, and the other control
-    vertices are told to stay; this is not published.
-    """
-
-    loss: Loss
-    epochs: int
-    composite: Composite | None = None
-
-    def examples(self, count: int, seed: int, epoch: int) -> tuple[torch.Tensor, ...]:
-        rows = epoch_order(count, seed, epoch)
-        most = ALPHA_LEAST + (1 - ALPHA_LEAST) * min(1.0, (epoch + 1) / max(1.0, RAMP * self.epochs))
-        alpha = ALPHA_LEAST + (most - ALPHA_LEAST) * torch.rand(count, generator=generator_of(seed, epoch, 1))
-        if self.composite is None:
-            return rows, rows.roll(-1), alpha
-        chosen = draw_regions(count, len(self.composite.to_regions), generator_of(seed, epoch, 2))
-        return rows, rows.roll(-1), alpha, chosen
-
-    def value(
-        self,
-        model: nn.Module,
-        meshes: torch.Tensor,
-        rows: torch.Tensor,
-        targets: torch.Tensor,
-        alpha: torch.Tensor,
-        chosen: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        source, target = take(model, meshes, rows), take(model, meshes, targets)
-        if chosen is not None:
-            target = self.composite.mix(source, target, chosen)
-        return model.manipulation_loss(source, target, alpha, self.loss)
+register(
+    Manipulation(
+        "manipulation", "control vertices displace regions; training goes on from the reconstruction's weights"
+    )
+)
+register(Manipulation("manipulation-from-scratch", "the same, from new weights", begins=False))
+register(
+    Manipulation(
+        "manipulation-by-regions",
+        "the same from the reconstruction's weights, half of the targets for some regions only",
+        by_regions=True,
+    )
+)

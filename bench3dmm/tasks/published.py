@@ -5,30 +5,29 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
+from bench3dmm.models.registry import closed_form, published_training
 from bench3dmm.record.run import TRAINING, Run
-
-BEGUN = ("manipulation", "manipulation-by-regions")
-"""Tasks whose training goes on from that of the reconstruction."""
+from bench3dmm.tasks.registry import check_task, get_task
 
 
 def published_run(**fields: Any) -> Run:
     """A run with the training its model was published with; fields that are given hold instead.
 
     Raises:
-        UnknownNameError: no such model or preset.
+        UnknownNameError: no such model, preset or task.
     """
-    from bench3dmm.models.registry import published_training
-
     model, preset, task = (fields.get(name, getattr(Run, name)) for name in ("model", "preset", "task"))
+    check_task(task, model)
     return Run(**{**published_training(model, preset, task), **fields})
 
 
 def base_run(run: Run) -> Run | None:
-    """The run whose weights a run begins with: of a manipulation, the reconstruction with its published training."""
-    from bench3dmm.models.registry import closed_form
+    """The run whose weights a run begins with; None for new ones, and for a model that is fitted in closed form."""
+    return None if closed_form(run.model) else get_task(run.task).base(run)
 
-    if run.task not in BEGUN or closed_form(run.model):
-        return None
+
+def reconstruction_of(run: Run) -> Run:
+    """The reconstruction, with its published training, that otherwise has a run's fields: what a task may begin with."""
     return published_run(**{name: value for name, value in run.as_dict().items() if name not in (*TRAINING, "task")})
 
 

@@ -22,22 +22,11 @@ if TYPE_CHECKING:
 PLACES = (("bu3dfe", "percentage"), ("coma", "percentage"), ("bu3dfe", "identity"))
 """Whose place the dataset takes, and the split: what the experiment ``peers`` measures."""
 
-
 PEER_EXPERIMENTS = ("peers", "common-training", "extrapolation")
-
-
 COMMON_LATENT = 16  # at which other measures than the mean error are compared
-
-
 MOST_NOTES = 160  # characters that a foot spends on what is missing
-
-
 BENCH_JSON = CHECKOUT_RESULTS / "bench.json"
-
-
 INTERVALS = "95 % bootstrap intervals over test {unit} and seeds"
-
-
 HOLLOW = f"hollow marks: fewer than {LEAST_SEEDS} seeds"
 
 

@@ -11,17 +11,9 @@ from bench3dmm.record.grid import grid
 from bench3dmm.record.run import Run
 
 PEERS = ("pca", "coma", "spiralnet", "neural3dmm")
-
-
 PEER_LATENTS = (8, 16, 64, 256)
-
-
 NEW_PEOPLE_LATENTS = (16, 64)  # of the peers on the identity split
-
-
 COMMON_TRAINING_LATENT = 16
-
-
 EXTRAPOLATION_LATENT = 8  # of CoMA's own experiment
 
 

@@ -41,19 +41,13 @@ if TYPE_CHECKING:
 
 
 FACES = (0, 3)  # which of the six stored reconstructions are drawn
-
-
 STRIP = 40  # pixels below a face, for its mean error
-
-
 STROKES = {
     "pca": {"color": INK, "marker": "D", "ls": (0, (4, 1.6))},
     "coma": {"color": PALETTE[1], "marker": "s"},
     "spiralnet": {"color": PALETTE[2], "marker": "^"},
     "neural3dmm": {"color": PALETTE[0], "marker": "o"},
 }
-
-
 FOREIGN = [{"color": colour, "marker": marker} for colour, marker in zip(PALETTE[3:7], "vPX*", strict=True)]
 
 
@@ -150,8 +144,6 @@ def error_over_time_figure(
 
 
 STEP = 16  # meshes
-
-
 COSTS = {"training step": f"ms a training step, {STEP} meshes", "one mesh": "ms to reconstruct one mesh"}
 
 

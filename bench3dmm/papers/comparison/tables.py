@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 
 BASE = "neural3dmm"  # whose training is the common one
-
-
 PUBLISHED_CSV = CHECKOUT_RESULTS / "published_peers.csv"
 
 

@@ -13,8 +13,6 @@ from bench3dmm.record.run import Run
 from bench3dmm.tasks.published import published_run
 
 LAMM_LATENT = 256  # of its paper
-
-
 LONGER = 4  # times the profile's epochs, to see whether edits still improve
 
 

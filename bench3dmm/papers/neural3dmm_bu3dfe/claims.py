@@ -38,26 +38,18 @@ from bench3dmm.statistics.claims import Claim
 # --- claims -----------------------------------------------------------------------------------------------------
 
 IMPLEMENTATIONS = "two implementations of one model, 0.845 and 0.772 mm in results/paper.csv, are a factor 1.09 apart"
-
-
 _MADE_SO = (
     "The embedded sets were made to differ as COMA and BU3DFE do, so that on them this tells of how they were made as "
     "much as of the model."
 )
-
-
 _DECAY = (
     "Equation 6's weights are small (0.044 on average on mh-scan), so that the same weight decay weighs more beside "
     "the weighted loss; docs/ledger.md measures what that does."
 )
-
-
 _PRESET = (
     "The published numbers were probably made with what is preset release here (docs/ledger.md); these runs are of "
     "preset paper."
 )
-
-
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         "coma-error",

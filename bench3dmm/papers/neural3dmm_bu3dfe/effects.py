@@ -11,17 +11,9 @@ from bench3dmm.papers.neural3dmm_bu3dfe.cells import Errors
 from bench3dmm.papers.neural3dmm_bu3dfe.experiments import COMA_LATENTS, LATENTS, WEIGHTED_LATENT
 
 SPLITS = ("percentage", "identity")
-
-
 SMALL, LARGE = (8, 16, 64), (256, 512)  # latent sizes below and from the 256 of section 4.4.2
-
-
 WEIGHTED = "weighted-l1"
-
-
 FIG4_COMA = {8: 0.88, 16: 0.75, 64: 0.62}  # mm, as in results/paper.csv
-
-
 FIG5_BU3DFE = {
     "percentage": {8: 3.11, 16: 2.40, 64: 1.28, 256: 0.61, 512: 0.55},
     "identity": {8: 4.33, 16: 3.35, 64: 1.73, 256: 0.77, 512: 0.71},

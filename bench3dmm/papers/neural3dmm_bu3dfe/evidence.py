@@ -34,14 +34,8 @@ if TYPE_CHECKING:
 
 
 PUBLISHED = PROFILES["paper"]
-
-
 VARYING = ("dataset", "split", "loss", "latent", "seed")  # fields of a run in which a claim's runs may differ
-
-
 SAMPLES = {"error": "sample_error", "near_error": "sample_near_error", "far_error": "sample_far_error"}
-
-
 PAPER_NAMES = {"coma": "COMA", "bu3dfe": "BU3DFE"}
 
 

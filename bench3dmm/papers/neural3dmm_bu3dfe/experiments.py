@@ -9,26 +9,12 @@ from bench3dmm.record.profiles import PROFILES
 from bench3dmm.record.run import Run
 
 LATENTS = (8, 16, 64, 256, 512)  # of Fig. 5
-
-
 COMA_LATENTS = (8, 16, 64)  # of Fig. 4
-
-
 WEIGHTED_LATENT = 512  # section 4.4.3
-
-
 CONVERGENCE_LATENTS = (16, 64, 256)
-
-
 CONVERGENCE_TIMES = (1 / 6, 1 / 3, 2 / 3, 1, 2, 4)  # the profile's epochs
-
-
 WEIGHTED_DECAY = 2.2e-6  # the usual 5e-5 times 0.044, the mean of equation 6's weights on mh-scan
-
-
 RELEASED_TEST_SHARE = 0.0764  # 136 of BU3DFE's 1,779 meshes
-
-
 RELEASED_VALIDATION = 100  # training rows
 
 
@@ -83,6 +69,4 @@ def _convergence_epochs(profile: str) -> list[int]:
 
 
 FIGURES = ("datasets", "splits", "weighted-loss")  # what the paper's own figures show and its claims are about
-
-
 PAPER = (*FIGURES, "ledger", "convergence")  # what `paper` stands for

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 
 LOSS_NAMES = {"l1": "L1", "weighted-l1": "weighted L1"}
-
-
 ORDER = ["percentage", "identity", *LOSS_NAMES]
 
 

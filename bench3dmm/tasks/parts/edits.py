@@ -42,20 +42,10 @@ if TYPE_CHECKING:
 
 
 PAIRS = 100
-
-
 MEASURES = ("control_mm", "inside_mm", "moved_mm", "leaked_mm", "stirred_mm", "seam_percent")
-
-
 RATIOS = {"ratio": "leaked_mm", "held_ratio": "stirred_mm"}
-
-
 SAME, OTHER = "same person", "another person"
-
-
 EDITORS = ("model", "copy", "handles", "paste")
-
-
 TOLERANCE_MM = 1.0  # to which PCA is to meet control vertices, against one deviation of a coefficient
 
 
@@ -299,3 +289,39 @@ def measure_manipulation(
         "edit_pairs": np.stack([pairs.source, pairs.target], axis=1),
     }
     return metrics, arrays
+
+
+# --- what a model that edits must do, see `bench3dmm.tasks.task.Task.checks` ---------------------------------------
+
+
+def check_told(model: nn.Module, x: torch.Tensor) -> str:
+    """Displacements (B, C, 3) of control vertices must be taken by decode and by manipulation_loss."""
+    if isinstance(model, PCA):
+        return "edits by its coefficients, and is not trained for it"
+    if missing := [name for name in ("partition", "manipulation_loss") if not hasattr(model, name)]:
+        raise DataError(f"the model has no {' and no '.join(missing)}: see bench3dmm/models/lamm.py")
+    moved = torch.ones(len(x), len(model.partition.control_ids), 3)
+    with torch.no_grad():
+        z = model.encode(x)
+        edited, plain = model.decode(z, moved), model.decode(z)
+    if edited.shape != x.shape:
+        raise DataError(f"decode(z, displacements) made {tuple(edited.shape)} of {tuple(x.shape)}")
+    if torch.equal(edited, plain):
+        raise DataError("decode(z, displacements) does not depend on the displacements")
+    alpha = torch.full((len(x),), 0.5)
+    value = model.manipulation_loss(x, x.roll(1, 0), alpha, lambda made, wanted: (made - wanted).abs().mean())
+    if value.dim() or not value.requires_grad:
+        raise DataError("manipulation_loss(source, target, alpha, loss) must give a scalar with a gradient")
+    return f"{len(model.partition.controls)} regions with {len(model.partition.control_ids)} control vertices"
+
+
+def check_still(model: nn.Module, x: torch.Tensor) -> str:
+    """A displacement of zero must give the plain reconstruction."""
+    if isinstance(model, PCA):
+        return "edits by its coefficients: zero changes none"
+    still = torch.zeros(len(x), len(model.partition.control_ids), 3)
+    with torch.no_grad():
+        z = model.encode(x)
+        if not torch.equal(model.decode(z, still), model.decode(z)):
+            raise DataError("decode(z, 0) is not decode(z): an edit of nothing changes the face")
+    return "zero displacement gives the plain reconstruction, bit for bit"

@@ -25,20 +25,10 @@ if TYPE_CHECKING:
 
 
 BATCH = {"cpu": 16, "cuda": 256}
-
-
 HISTOGRAM_MM = 10.0
-
-
 HISTOGRAM_BINS = 1000
-
-
 RECONSTRUCTIONS = 6
-
-
 STEP_MM = 0.01  # what stored reconstructions are rounded to
-
-
 LEVELS = 6  # more intensities than these are put into quarters
 
 
