@@ -32,6 +32,7 @@ def register_dataset(name: str, loader: Callable[[], Dataset]) -> None:
     from bench3dmm.data.synthetic.makehuman import SETS
     from bench3dmm.errors import PluginError
     from bench3dmm.system import plugins
+    from bench3dmm.system.origin import origin
 
     if name in (*SETS, *LICENSED):
         raise PluginError(f"dataset {name!r} is this project's own: give yours another name")
@@ -40,7 +41,7 @@ def register_dataset(name: str, loader: Callable[[], Dataset]) -> None:
     if name in _registered and _module(_registered[name]) != _module(loader):
         modules = f"{_module(_registered[name])} and {_module(loader)}"
         raise PluginError(f"two datasets are called {name!r}, in {modules}: rename one of them")
-    plugins.origin(loader)  # as its source is now
+    origin(loader)  # as its source is now
     _registered[name] = loader
 
 
@@ -76,6 +77,7 @@ def foreign_loader(name: str) -> Callable[[], Dataset] | None:
     from bench3dmm.data.synthetic.makehuman import SETS
     from bench3dmm.errors import PluginError
     from bench3dmm.system import plugins
+    from bench3dmm.system.origin import origin
 
     group = plugins.DATASETS
     if name in _registered:
@@ -92,7 +94,7 @@ def foreign_loader(name: str) -> Callable[[], Dataset] | None:
     if isinstance(loader, ModuleType) or not callable(loader):
         whose = plugins.declared_by(group, name) or "what the import path names"
         raise PluginError(f"dataset {name!r}: {whose} neither registers it nor is a function that loads it")
-    plugins.origin(loader)  # as its source is now
+    origin(loader)  # as its source is now
     return loader
 
 

@@ -13,12 +13,13 @@ import numpy as np
 
 from bench3dmm.errors import Bench3dmmError, DataError
 from bench3dmm.record.run import ADDED, Run
+from bench3dmm.system.checkout import ROOT
 from bench3dmm.system.storage import hash_file, read_npz, write_json, write_npz
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CHECKOUT_RESULTS = Path(__file__).resolve().parent.parent / "results"
+CHECKOUT_RESULTS = ROOT / "results"
 METRICS = ("mean_mm", "median_mm", "std_mm", "p95_mm")
 NEAR = ("near_mm", "far_mm")  # where the template has landmarks
 MEASURES = ("normal_deg", "specificity_mm", "compactness")  # that results did not have at first
