@@ -5,21 +5,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench3dmm.errors import UnknownNameError
+from bench3dmm.errors import Bench3dmmError, DataError, PluginError, UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bench3dmm.data.dataset import Dataset
 
-
 LICENSED = ("coma", "bu3dfe")
 """The paper's sets: for those who have them, by import only."""
 
-
 _registered: dict[str, Callable[[], Dataset]] = {}
-
-
 _contents: dict[Callable[[], Dataset], str] = {}  # what each loader gave, by sha256
 
 
@@ -30,7 +26,6 @@ def register_dataset(name: str, loader: Callable[[], Dataset]) -> None:
         PluginError: the name is taken, or looks like an import path or a variant.
     """
     from bench3dmm.data.synthetic.makehuman import SETS
-    from bench3dmm.errors import PluginError
     from bench3dmm.system import plugins
     from bench3dmm.system.origin import origin
 
@@ -75,7 +70,6 @@ def foreign_loader(name: str) -> Callable[[], Dataset] | None:
 
     from bench3dmm.data.cache import imported_names
     from bench3dmm.data.synthetic.makehuman import SETS
-    from bench3dmm.errors import PluginError
     from bench3dmm.system import plugins
     from bench3dmm.system.origin import origin
 
@@ -161,7 +155,6 @@ def load_dataset(name: str, *, progress: bool = True) -> Dataset:
     """
     from bench3dmm.data.cache import imported_names, load_generated, load_imported
     from bench3dmm.data.synthetic.makehuman import SETS
-    from bench3dmm.errors import UnknownNameError
 
     loader = foreign_loader(name)
     if loader is not None:
@@ -179,7 +172,6 @@ def _load_foreign(name: str, loader: Callable[[], Dataset]) -> Dataset:
     import dataclasses
 
     from bench3dmm.data.dataset import checked, content_sha256
-    from bench3dmm.errors import Bench3dmmError, PluginError
 
     try:
         dataset = checked(loader(), name)
@@ -193,7 +185,6 @@ def _load_foreign(name: str, loader: Callable[[], Dataset]) -> Dataset:
 
 def _check_imported(name: str) -> None:
     from bench3dmm.data.cache import imported_dir, imported_names
-    from bench3dmm.errors import DataError
 
     if name in imported_names():
         return
