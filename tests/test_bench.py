@@ -10,7 +10,7 @@ import torch
 
 from bench3dmm import bench
 from bench3dmm.bench import peers as peers_section
-from bench3dmm.bench import pictures, report, scaling
+from bench3dmm.bench import pictures, report, scaling, stored
 from bench3dmm.bench.cases import (
     SIDES,
     SPIRALNET_WIDTHS,
@@ -29,7 +29,6 @@ from bench3dmm.bench.worker import TASKS, in_process
 from bench3dmm.data.synthetic.sizes import face
 from bench3dmm.errors import Bench3dmmError, DataError, UnknownNameError
 from bench3dmm.models.layers import SpiralConv, spiral_matrices
-from bench3dmm.papers.comparison.experiments import PEERS
 
 THREADS = torch.get_num_threads()
 CPU = torch.device("cpu")
@@ -139,7 +138,7 @@ def record():
         {"trainings": 2, "threads_each": 1, "steps_per_s": 50.0, "meshes_per_s": 800.0, "mesh": "m", "preset": "paper"}
     ]
     return {
-        "schema": bench.SCHEMA,
+        "schema": stored.SCHEMA,
         "device": "a machine",
         "versions": {"torch": "2"},
         "threads": 2,
@@ -184,7 +183,9 @@ def test_lamm_is_measured_beside_spiral_models(record):
 def test_at_other_latent_sizes_the_models_alone_are_measured(monkeypatch):
     monkeypatch.setattr(peers_section, "in_process", lambda task, **settings: TASKS[task](**settings))
     rows = peers("face-1200", 3, CPU, 24, latent=8)
-    assert [(row["model"], row["preset"], row["latent"]) for row in rows] == [(name, "paper", 8) for name in PEERS]
+    assert [(row["model"], row["preset"], row["latent"]) for row in rows] == [
+        (name, "paper", 8) for name in peers_section.MODELS
+    ]
     assert not any("equal_width_ratio" in row for row in rows)
 
 

@@ -710,7 +710,7 @@ def test_a_folder_met_twice_or_a_broken_link_is_named(tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from bench3dmm.data import coma, importing, sources
+from bench3dmm.data.imports import coma, importing, sources
 importing.CHUNK = 4
 read, count = sources.MeshFiles.read, 0
 def dying(self, row, expected):

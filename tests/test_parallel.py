@@ -124,7 +124,7 @@ def test_memory_of_one_step_serves_the_next_without_page_faults():
 
         import torch
 
-        from bench3dmm.parallel import keep_freed_memory
+        from bench3dmm.system.parallel import keep_freed_memory
 
         torch.set_num_threads(1)
 

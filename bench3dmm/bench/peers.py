@@ -13,9 +13,10 @@ from bench3dmm.bench.timing import Timing, interleaved
 from bench3dmm.bench.worker import in_process
 from bench3dmm.models.interface import fitted_numbers
 from bench3dmm.models.registry import closed_form, preset_names
-from bench3dmm.papers.comparison.experiments import PEERS
 
+MODELS = ("pca", "coma", "spiralnet", "neural3dmm")
 MESHES = ("mh-seq", "mh-scan")
+LATENTS = (8, 16, 64, 256)
 LATENT = 16  # at which the models are compared closely
 BASE, EQUAL_WIDTH = "neural3dmm", f"neural3dmm {SPIRALNET_WIDTHS}"
 """What the others are compared with, and what SpiralNet++ also is."""
@@ -29,7 +30,7 @@ def peers(mesh: str, rounds: int, device: torch.device, fit_meshes: int, latent:
     ``equal_width_ratio`` is SpiralNet++'s over that of Neural3DMM as wide as it. A model fitted in closed form takes no
     steps: it has ``fit_s``, for ``fit_meshes`` meshes. ``peak_mb`` is of training, in a process of its own.
     """
-    cases = {name: Case(mesh, preset_names(name)[0], latent, model=name) for name in PEERS}
+    cases = {name: Case(mesh, preset_names(name)[0], latent, model=name) for name in MODELS}
     if latent == LATENT:
         cases[EQUAL_WIDTH] = Case(mesh, SPIRALNET_WIDTHS, latent)
     stepping = {name: case for name, case in cases.items() if not closed_form(case.model)}

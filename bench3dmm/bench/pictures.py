@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bench3dmm.bench import of_section
 from bench3dmm.bench.cases import SPIRALNET_WIDTHS
 from bench3dmm.bench.peers import LATENT
 from bench3dmm.bench.scaling import exponent
+from bench3dmm.bench.stored import of_section
 from bench3dmm.view.style import INK, PALETTE, SOFT, add_footer, style
 
 if TYPE_CHECKING:

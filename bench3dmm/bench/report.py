@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench3dmm.bench import of_section
+from bench3dmm.bench.stored import of_section
 
 Table = tuple[str, list[str], list[list[str]]]
 

@@ -5,21 +5,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench3dmm.errors import UnknownNameError
+from bench3dmm.errors import Bench3dmmError, DataError, PluginError, UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bench3dmm.data.dataset import Dataset
 
-
 LICENSED = ("coma", "bu3dfe")
 """The paper's sets: for those who have them, by import only."""
 
-
 _registered: dict[str, Callable[[], Dataset]] = {}
-
-
 _contents: dict[Callable[[], Dataset], str] = {}  # what each loader gave, by sha256
 
 
@@ -30,8 +26,8 @@ def register_dataset(name: str, loader: Callable[[], Dataset]) -> None:
         PluginError: the name is taken, or looks like an import path or a variant.
     """
     from bench3dmm.data.synthetic.makehuman import SETS
-    from bench3dmm.errors import PluginError
     from bench3dmm.system import plugins
+    from bench3dmm.system.origin import origin
 
     if name in (*SETS, *LICENSED):
         raise PluginError(f"dataset {name!r} is this project's own: give yours another name")
@@ -40,7 +36,7 @@ def register_dataset(name: str, loader: Callable[[], Dataset]) -> None:
     if name in _registered and _module(_registered[name]) != _module(loader):
         modules = f"{_module(_registered[name])} and {_module(loader)}"
         raise PluginError(f"two datasets are called {name!r}, in {modules}: rename one of them")
-    plugins.origin(loader)  # as its source is now
+    origin(loader)  # as its source is now
     _registered[name] = loader
 
 
@@ -74,8 +70,8 @@ def foreign_loader(name: str) -> Callable[[], Dataset] | None:
 
     from bench3dmm.data.cache import imported_names
     from bench3dmm.data.synthetic.makehuman import SETS
-    from bench3dmm.errors import PluginError
     from bench3dmm.system import plugins
+    from bench3dmm.system.origin import origin
 
     group = plugins.DATASETS
     if name in _registered:
@@ -92,7 +88,7 @@ def foreign_loader(name: str) -> Callable[[], Dataset] | None:
     if isinstance(loader, ModuleType) or not callable(loader):
         whose = plugins.declared_by(group, name) or "what the import path names"
         raise PluginError(f"dataset {name!r}: {whose} neither registers it nor is a function that loads it")
-    plugins.origin(loader)  # as its source is now
+    origin(loader)  # as its source is now
     return loader
 
 
@@ -159,7 +155,6 @@ def load_dataset(name: str, *, progress: bool = True) -> Dataset:
     """
     from bench3dmm.data.cache import imported_names, load_generated, load_imported
     from bench3dmm.data.synthetic.makehuman import SETS
-    from bench3dmm.errors import UnknownNameError
 
     loader = foreign_loader(name)
     if loader is not None:
@@ -177,7 +172,6 @@ def _load_foreign(name: str, loader: Callable[[], Dataset]) -> Dataset:
     import dataclasses
 
     from bench3dmm.data.dataset import checked, content_sha256
-    from bench3dmm.errors import Bench3dmmError, PluginError
 
     try:
         dataset = checked(loader(), name)
@@ -191,7 +185,6 @@ def _load_foreign(name: str, loader: Callable[[], Dataset]) -> Dataset:
 
 def _check_imported(name: str) -> None:
     from bench3dmm.data.cache import imported_dir, imported_names
-    from bench3dmm.errors import DataError
 
     if name in imported_names():
         return

@@ -12,9 +12,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from bench3dmm.errors import Bench3dmmError, UnknownNameError
+from bench3dmm.system.checkout import ROOT
 from bench3dmm.system.storage import write_text
 
-FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+FOLDER = ROOT / "notebooks"
 KERNEL = "python3"
 
 

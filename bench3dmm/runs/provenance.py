@@ -16,6 +16,7 @@ import bench3dmm
 from bench3dmm.data.registry import foreign_loader
 from bench3dmm.errors import PluginError, UnknownNameError
 from bench3dmm.models.registry import model_origin
+from bench3dmm.system.checkout import ROOT
 from bench3dmm.system.origin import origin
 from bench3dmm.tasks.registry import task_origin
 
@@ -101,15 +102,14 @@ def environment(device: torch.device) -> dict[str, Any]:
 @cache
 def git_state() -> dict[str, Any] | None:
     """Commit and whether files differ from it, if the package is imported from its own repository."""
-    root = Path(bench3dmm.__file__).resolve().parent.parent
 
     def git(*arguments: str) -> str:
-        command = ["git", "-C", str(root), *arguments]
+        command = ["git", "-C", str(ROOT), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
         return done.stdout.strip()
 
     try:
-        if Path(git("rev-parse", "--show-toplevel")).resolve() != root:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != ROOT:
             return None
         return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--", "bench3dmm"))}
     except (OSError, subprocess.SubprocessError):

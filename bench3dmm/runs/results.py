@@ -14,6 +14,7 @@ import numpy as np
 
 from bench3dmm.errors import Bench3dmmError, DataError, PluginError, UnknownNameError
 from bench3dmm.record.run import ADDED, Run
+from bench3dmm.system.checkout import ROOT
 from bench3dmm.system.storage import hash_file, read_npz, write_json, write_npz
 from bench3dmm.tasks.registry import get_task
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from bench3dmm.tasks.task import Task
 
-CHECKOUT_RESULTS = Path(__file__).resolve().parent.parent / "results"
+CHECKOUT_RESULTS = ROOT / "results"
 PROVENANCE = (
     "dataset_sha256",
     "dataset_recipe_sha256",

@@ -38,6 +38,7 @@ from bench3dmm.statistics.bootstrap import (
     percentile_interval,
     resampled_means,
 )
+from bench3dmm.system.checkout import ROOT
 from bench3dmm.system.storage import write_text
 
 if TYPE_CHECKING:
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 
     from bench3dmm.runs.results import Result
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "ledger.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 COLUMNS = ("option", "d", "error", "without", "with", "difference", "low", "high", "meshes", "compared", "seeds")
