@@ -1,65 +1,49 @@
-"""What a paper is made of."""
+"""What a paper is: its runs, its notebooks, how it is cited. Each folder of `bench3dmm.papers` has one as ``PAPER``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
-from bench3dmm.errors import DataError
-from bench3dmm.papers.setup import Setup
+from bench3dmm.record.run import Run
 
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-
-    from bench3dmm.data.dataset import Dataset
-    from bench3dmm.mesh.hierarchy import Hierarchy
-    from bench3dmm.runs.results import Result
+Make = Callable[..., list[Run]]
+"""``make(coma, bu3dfe, *, profile, seed)``: the runs on the datasets that take the places of COMA and BU3DFE, at a
+profile, for a list of seeds."""
 
 
-@dataclass(frozen=True)
-class Material:
-    """What artefacts are made from: results, datasets by name, and which of them take the paper's places."""
-
-    results: Sequence[Result]
-    datasets: Mapping[str, Dataset]
-    setup: Setup
-
-    @property
-    def coma(self) -> Dataset:
-        return self._dataset(self.setup.coma)
-
-    @property
-    def bu3dfe(self) -> Dataset:
-        return self._dataset(self.setup.bu3dfe)
-
-    @property
-    def hierarchy(self) -> Hierarchy:
-        """Of the dataset in BU3DFE's place; built once, then cached."""
-        from bench3dmm.mesh.hierarchy import build_hierarchy
-
-        return build_hierarchy(self.bu3dfe.template)
-
-    def _dataset(self, name: str) -> Dataset:
-        if name not in self.datasets:
-            raise DataError(f"the dataset {name} is not among those given ({', '.join(self.datasets) or 'none'})")
-        return self.datasets[name]
-
-
-@dataclass(frozen=True)
-class Artefact:
-    """One table or figure.
+@dataclass(frozen=True, kw_only=True)
+class Paper:
+    """One paper, reproduced.
 
     Attributes:
-        make: what draws it.
-        needs: the experiments whose runs it shows (`bench3dmm.papers.registry.EXPERIMENTS`); none: no training.
-        caption: for a paper or report; ``{coma}`` and ``{bu3dfe}`` stand for the datasets.
+        name: of its folder.
+        title, citation: as printed, and authors with venue and year; both empty for what is this project's own.
+        summary: a line about what is done here.
+        experiments: by name, which runs they are; the first line of each function's docstring says what for.
+        groups: names that stand for several experiments.
+        notebooks: by name, what each shows.
+        order: where it stands among the others.
     """
 
-    make: Callable[[Material], Figure | pd.DataFrame]
-    needs: tuple[str, ...]
-    caption: str
+    name: str
+    summary: str
+    title: str = ""
+    citation: str = ""
+    experiments: Mapping[str, Make] = field(default_factory=dict)
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    notebooks: Mapping[str, str] = field(default_factory=dict)
+    order: int = 100
 
 
-SEEDS = (0, 1, 2)
+@dataclass(frozen=True)
+class Experiment:
+    """Runs that together answer one question."""
+
+    name: str
+    make: Make
+    paper: str
+
+    @property
+    def summary(self) -> str:
+        return (self.make.__doc__ or "").strip().partition("\n")[0]

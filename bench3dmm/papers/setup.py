@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench3dmm.data.registry import departures
 from bench3dmm.data.tables import persons
 from bench3dmm.errors import DataError
-from bench3dmm.papers.paper import SEEDS
+from bench3dmm.papers.protocol import SEEDS
 from bench3dmm.papers.registry import experiment
+from bench3dmm.runs.results import CHECKOUT_RESULTS
 from bench3dmm.runs.stored import check_comparable
 from bench3dmm.statistics.bootstrap import bootstrap_mean
 from bench3dmm.view.curves import run_line
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from bench3dmm.runs.results import Result
 
 
+BENCH_JSON = CHECKOUT_RESULTS / "bench.json"  # speed and memory, as ``bench3dmm bench`` measured them
 CELL = ("dataset", "split", "model", "loss", "latent")  # what is varied; seeds are averaged over
 
 
@@ -56,6 +59,11 @@ class Setup:
         )
         seeds = "" if max(self.seeds) < len(SEEDS) else f" --seeds {max(self.seeds) + 1}"
         return f"bench3dmm sweep {name}{datasets} --profile {self.profile}{seeds}"
+
+
+def is_original(dataset: str, place: str) -> bool:
+    """Whether a dataset is the licensed one of this place, imported here, and complete."""
+    return dataset == place and departures(dataset) == []
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
+from bench3dmm.data.registry import recipe_sha256
 from bench3dmm.errors import DataError, PluginError, UnknownNameError
+from bench3dmm.record.grid import listed
 from bench3dmm.record.run import Run
-from bench3dmm.runs.results import load_result, read_document, result_path
-from bench3dmm.statistics.headline import and_
-
-if TYPE_CHECKING:
-    from bench3dmm.runs.results import Result
+from bench3dmm.runs.provenance import changed_since
+from bench3dmm.runs.results import Result, load_result, read_document, result_path
 
 
 def stored_results(runs: Iterable[Run], results_dir: str | Path = "results") -> list[Result]:
@@ -21,8 +20,6 @@ def stored_results(runs: Iterable[Run], results_dir: str | Path = "results") -> 
     Raises:
         DataError: naming one that is broken, or is of another version of its dataset or model than today's.
     """
-    from bench3dmm.runs.results import load_result, result_path
-
     results = []
     for run in runs:
         path, state = result_path(run, results_dir), stored_state(run, results_dir)
@@ -37,6 +34,7 @@ def stored_results(runs: Iterable[Run], results_dir: str | Path = "results") -> 
 
 
 def check_comparable(what: str, results: Sequence[Result]) -> None:
+    """Refuse results on one dataset and split that were not measured on one version of it. Raises DataError."""
     versions: dict[tuple[str, str], set] = {}
     for result in results:
         measured_on = tuple(result.provenance.get(key) for key in ("dataset_recipe_sha256", "split_sha256"))
@@ -49,9 +47,6 @@ def check_comparable(what: str, results: Sequence[Result]) -> None:
             )
 
 
-# --- what is stored, and what tells runs apart --------------------------------------------------------------------
-
-
 def stored_state(run: Run, results_dir: str | Path = "results") -> str:
     """``missing``, ``stored``, or ``stale``: of another version of its dataset, or of a foreign model, than today's.
 
@@ -60,9 +55,6 @@ def stored_state(run: Run, results_dir: str | Path = "results") -> str:
     Raises:
         DataError: the stored file is broken.
     """
-    from bench3dmm.data.registry import recipe_sha256
-    from bench3dmm.runs.provenance import changed_since
-
     path = result_path(run, results_dir)
     if not path.exists():
         return "missing"
@@ -72,11 +64,13 @@ def stored_state(run: Run, results_dir: str | Path = "results") -> str:
         today = recipe_sha256(run.dataset)
     except (DataError, PluginError):
         today = None
-    return "stored" if today in (None, made_from) and not changed_since(run.model, made) else "stale"
+    return "stored" if today in (None, made_from) and not changed_since(run, made) else "stale"
 
 
-def stored_competitors(results_dir: str | Path, profile: str, **wanted: Sequence) -> list[Result]:
-    """The stored results that take part in rankings, of whatever models, those of this package first.
+def stored_competitors(
+    results_dir: str | Path, profile: str, task: str = Run.task, **wanted: Sequence[Any]
+) -> list[Result]:
+    """The stored results of a task that take part in rankings, of whatever models, by dataset, split and model.
 
     Args:
         wanted: values that a field of `Run` may have, e.g. ``latent=[8, 16]``; none for any.
@@ -84,30 +78,27 @@ def stored_competitors(results_dir: str | Path, profile: str, **wanted: Sequence
     Raises:
         DataError: none is stored, or one that is was measured on another version of its dataset.
     """
-    from bench3dmm.papers.comparison.experiments import PEERS
-    from bench3dmm.record.run import Run
-    from bench3dmm.runs.results import read_document
-
     paths = sorted((Path(results_dir) / profile).glob("*.json"))
     runs = [Run.from_dict(read_document(path)["run"]) for path in paths]
     asked = {name: values for name, values in wanted.items() if values}
-    chosen = [run for run in runs if on_protocol(run) and all(getattr(run, name) in asked[name] for name in asked)]
+    chosen = [run for run in runs if on_protocol(run, task) and all(getattr(run, n) in asked[n] for n in asked)]
     if not chosen:
-        said = ", ".join(f"{name} {and_(values)}" for name, values in asked.items())
+        said = ", ".join(f"{name} {listed(values)}" for name, values in asked.items())
         raise DataError(
-            f"{Path(results_dir) / profile}: no run to rank is stored{f' with {said}' if said else ''}; "
-            f"`bench3dmm sweep peers --profile {profile}` trains them, `bench3dmm list results` shows what there is"
+            f"{Path(results_dir) / profile}: no run of the task {task} to rank is stored{f' with {said}' if said else ''}; "
+            "`bench3dmm list results` shows what there is, `bench3dmm list experiments` what a sweep trains"
         )
-    order = [*PEERS, *sorted({run.model for run in chosen} - set(PEERS))]
-    chosen.sort(key=lambda run: (run.dataset, run.split != "percentage", run.split, order.index(run.model)))
+    chosen.sort(key=lambda run: (run.dataset, run.split != Run.split, run.split, run.model))
     return stored_results(chosen, results_dir)
 
 
-def on_protocol(run: Run) -> bool:
-    """Whether a run is one of a model on the protocol that all share: reconstruction, its profile's epochs, plain L1,
-    the paper's split with all of its training meshes."""
-    shared = {"task": "reconstruction", "epochs": 0, "loss": "l1", "validation": 0, "test_share": 0.0, "split_seed": 0}
-    return all(getattr(run, name) == value for name, value in shared.items())
+SHARED = ("epochs", "loss", "validation", "test_share", "split_seed")
+
+
+def on_protocol(run: Run, task: str = Run.task) -> bool:
+    """Whether a run is one of a model on the protocol that all share: that task, its profile's epochs, plain L1, the
+    paper's split with all of its training meshes."""
+    return run.task == task and all(getattr(run, name) == getattr(Run, name) for name in SHARED)
 
 
 def stored_run(run_id: str, results_dir: str | Path = "results") -> Run:

@@ -1,54 +1,90 @@
-"""Claims, and the verdicts that stored results give them."""
+"""Claims of papers, and the verdicts that stored results give them: one engine for all papers.
+
+A claim's effect is a number, and a paper's own code finds it in stored results, with an interval. A claim is
+*reproduced* if the interval lies wholly on the claimed side of its threshold, *not reproduced* if wholly on the other,
+and *inconclusive* if it holds the threshold, or where the results do not suffice.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from bench3dmm.papers.neural3dmm_bu3dfe.cells import Cell, Errors
 from bench3dmm.record.profiles import PROFILES
 from bench3dmm.statistics.bootstrap import Interval
 
 if TYPE_CHECKING:
     import pandas as pd
 
-
 REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
 LEAST_SEEDS = 3
 LEAST_UNITS = 5  # persons, or meshes where these are not known
 
 
-@dataclass(frozen=True, eq=False)
-class Verdict:
-    """What stored results say about a claim.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Claim(ABC):
+    """One testable statement. A subclass says how its effect is found.
 
     Attributes:
-        claim: the claim.
-        verdict: ``reproduced``, ``not reproduced`` or ``inconclusive``.
-        reason: why, in a sentence.
+        id: its name here.
+        quote, place: at most eight words of the paper, and where they stand.
+        statement: what is tested, in a sentence.
+        measure: what the effect is, with its unit; ratios have none. Where a claim is about several things, it is the
+            worst of them, so that the claim stands or falls with that one.
+        side, threshold: the claim holds where the effect is ``below`` or ``above`` this.
+        why: how the threshold follows from the paper.
+        original: true of the paper's own data alone, because it is about millimetres.
+        note: what else a reader should know.
+    """
+
+    id: str
+    quote: str
+    place: str
+    statement: str
+    measure: str
+    side: str
+    threshold: float
+    why: str
+    original: bool = False
+    note: str = ""
+
+    @abstractmethod
+    def find(self, evidence: Any) -> Finding:
+        """The effect in the evidence of the claim's paper, and what it rests on."""
+
+    @property
+    def criterion(self) -> str:
+        return f"{self.side} {self.threshold:.3g}"
+
+    def holds(self, effect: float) -> bool:
+        return effect < self.threshold if self.side == "below" else effect > self.threshold
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Finding:
+    """What stored results amount to, for one claim.
+
+    Attributes:
         effect: point estimate and 95 % interval; None where a run is missing.
+        obstacles: why the results do not suffice for a verdict; empty where they do.
         seed_effects: the effect of each seed alone, in the order of ``seeds``.
-        paper_effect: the same effect of the paper's digitised numbers; None where it gives none.
+        paper_effect: the same effect of the paper's own numbers; None where it gives none.
         datasets, profile, seeds: what was measured.
         test_meshes, persons: their numbers by dataset and split; ``persons`` is empty where meshes were resampled.
     """
 
-    claim: Claim
-    verdict: str
-    reason: str
     effect: Interval | None
-    seed_effects: tuple[float, ...]
-    paper_effect: float | None
-    datasets: tuple[str, ...]
-    profile: str | None
-    seeds: tuple[int, ...]
-    test_meshes: dict[str, int]
-    persons: dict[str, int]
+    obstacles: tuple[str, ...] = ()
+    seed_effects: tuple[float, ...] = ()
+    paper_effect: float | None = None
+    datasets: tuple[str, ...] = ()
+    profile: str | None = None
+    seeds: tuple[int, ...] = ()
+    test_meshes: Mapping[str, int] = field(default_factory=dict)
+    persons: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def data(self) -> str:
@@ -60,7 +96,23 @@ class Verdict:
             for where, meshes in self.test_meshes.items()
         ]
         seeds = ", ".join(map(str, self.seeds)) or "none"
-        return f"{'; '.join(sizes)}; profile {self.profile}, {PROFILES[self.profile].epochs} epochs; seeds {seeds}"
+        epochs = f", {PROFILES[self.profile].epochs} epochs" if self.profile else ""
+        return f"{'; '.join(sizes)}; profile {self.profile}{epochs}; seeds {seeds}"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Verdict(Finding):
+    """What a finding says about a claim.
+
+    Attributes:
+        claim: the claim.
+        verdict: ``reproduced``, ``not reproduced`` or ``inconclusive``.
+        reason: why, in a sentence.
+    """
+
+    claim: Claim
+    verdict: str
+    reason: str
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able; numbers that are not finite become None."""
@@ -88,6 +140,29 @@ class Verdict:
         }
 
 
+def judge(claims: Iterable[Claim], evidence: Any) -> list[Verdict]:
+    """A verdict on each claim of one paper, from that paper's evidence."""
+    return [_verdict(claim, claim.find(evidence)) for claim in claims]
+
+
+def _verdict(claim: Claim, found: Finding) -> Verdict:
+    if found.obstacles or found.effect is None:
+        verdict, reason = INCONCLUSIVE, "; ".join(found.obstacles) or "no results"
+    else:
+        verdict, reason = decide(claim, found.effect)
+    return Verdict(claim=claim, verdict=verdict, reason=reason, **vars(found))
+
+
+def decide(claim: Claim, effect: Interval) -> tuple[str, str]:
+    """The verdict that an effect's interval gives a claim, and why."""
+    low, high = claim.holds(effect.low), claim.holds(effect.high)
+    if low and high:
+        return REPRODUCED, f"the whole interval is {claim.criterion}"
+    if low or high:
+        return INCONCLUSIVE, f"the interval contains {claim.threshold:.3g}"
+    return NOT_REPRODUCED, f"nothing of the interval is {claim.criterion}"
+
+
 def verdict_table(verdicts: Iterable[Verdict]) -> pd.DataFrame:
     """A row a claim: the paper's words, its effect, ours with the 95 % interval, the verdict, on which data."""
     import pandas as pd
@@ -112,69 +187,5 @@ def verdict_table(verdicts: Iterable[Verdict]) -> pd.DataFrame:
     return pd.DataFrame(rows, index=pd.Index([v.claim.id for v in verdicts], name="claim"))
 
 
-def decide(claim: Claim, effect: Interval) -> tuple[str, str]:
-    """The verdict that an effect's interval gives a claim, and why."""
-    low, high = claim.holds(effect.low), claim.holds(effect.high)
-    if low and high:
-        return REPRODUCED, f"the whole interval is {claim.criterion}"
-    if low or high:
-        return INCONCLUSIVE, f"the interval contains {claim.threshold:.3g}"
-    return NOT_REPRODUCED, f"nothing of the interval is {claim.criterion}"
-
-
 def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
-
-
-@dataclass(frozen=True, eq=False)
-class Claim:
-    """One testable statement.
-
-    Attributes:
-        id: its name here.
-        quote, place: at most eight words of the paper, and where they stand.
-        statement: what is tested, in a sentence.
-        measure: what the effect is, with its unit; ratios have none.
-        comparisons: computes it for each d or split that the claim is about. The claim's effect is the worst of
-            these, so that it stands or falls with that one.
-        side, threshold: the claim holds where the effect is ``below`` or ``above`` this.
-        why: how the threshold follows from the paper.
-        original: true of the paper's own data alone, because it is about millimetres.
-        note: what else a reader should know.
-    """
-
-    id: str
-    quote: str
-    place: str
-    statement: str
-    measure: str
-    comparisons: Callable[[Errors], Sequence[np.ndarray]]
-    side: str
-    threshold: float
-    why: str
-    original: bool = False
-    note: str = ""
-
-    @property
-    def criterion(self) -> str:
-        return f"{self.side} {self.threshold:.3g}"
-
-    def effect(self, errors: Errors) -> np.ndarray:
-        """The worst of the comparisons, in the shape of the errors."""
-        worst = np.maximum if self.side == "below" else np.minimum
-        return worst.reduce(np.asarray(self.comparisons(errors)), axis=0)
-
-    def holds(self, effect: float) -> bool:
-        return effect < self.threshold if self.side == "below" else effect > self.threshold
-
-    @cached_property
-    def needs(self) -> tuple[Cell, ...]:
-        """The cells that the comparisons read, each once, in order."""
-        read: dict[Cell, None] = {}
-
-        def get(cell: Cell) -> np.ndarray:
-            read[cell] = None
-            return np.ones(())
-
-        self.comparisons(Errors(get))
-        return tuple(sorted(read))

@@ -6,39 +6,42 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 
+from bench3dmm.record.grid import listed
 from bench3dmm.statistics.ranking import Ranking, Standing
-
-LINEAR = "pca"
-
-
-# --- what is said of PCA ------------------------------------------------------------------------------------------
+from bench3dmm.tasks.registry import get_task
+from bench3dmm.tasks.task import Baseline
 
 
 def headline(rankings: Sequence[Ranking]) -> list[str]:
-    """What a reader must know before any table: where PCA, a linear model, is first; then where it ties, where it
-    loses, and where no ranking is claimed. One sentence for each dataset and split."""
+    """What a reader must know before any table: where the task's baseline is first; then where it ties, where it loses,
+    and where no ranking is claimed. One sentence for each dataset and split."""
     said: dict[str, list[str]] = {"first": [], "shared": [], "beaten": [], "unranked": []}
     for place, group in _by_place(rankings).items():
-        linear = {ranking.latent: ranking.standing(LINEAR) for ranking in group}
-        by_latent = {ranking.latent: ranking for ranking in group}
-        ranked = {latent: s for latent, s in linear.items() if s is not None and s.rank is not None}
-        name = f"PCA, a linear model fitted in {_seconds(linear.values())},"
-        if alone := {
-            latent: _others(by_latent[latent]) for latent, s in ranked.items() if s.rank == 1 and not s.shared
-        }:
-            said["first"].append(f"{name} is first, {_at(alone, 'ahead of')} on {place}.")
-        if shared := {
-            latent: _others(by_latent[latent], 1) for latent, s in ranked.items() if s.rank == 1 and s.shared
-        }:
-            said["shared"].append(f"{name} shares the first place {_at(shared, 'with')} on {place}.")
-        if beaten := {latent: by_latent[latent].better_than(LINEAR) for latent, s in ranked.items() if s.rank > 1}:
-            said["beaten"].append(f"PCA is beaten {_at(beaten, 'by')} on {place}.")
+        baseline = get_task(group[0].task).baselines[:1]
+        if baseline:
+            _say(said, place, group, baseline[0])
         said["unranked"] += [f"Not ranked at {where} on {place}: {why}." for where, why in unranked(group).items()]
-        if absent := [latent for latent, standing in linear.items() if standing is None]:
+        if baseline and (absent := [one.latent for one in group if one.standing(baseline[0].name) is None]):
             said["unranked"].append(
-                f"PCA is not among the models at d = {and_(absent)} on {place}: what a linear one reaches is not known."
+                f"{baseline[0].label} is not among the models at d = {listed(absent)} on {place}: what "
+                f"{baseline[0].summary} reaches is not known."
             )
     return list(itertools.chain.from_iterable(said.values()))
+
+
+def _say(said: dict[str, list[str]], place: str, group: Sequence[Ranking], baseline: Baseline) -> None:
+    standings = {ranking.latent: ranking.standing(baseline.name) for ranking in group}
+    by_latent = {ranking.latent: ranking for ranking in group}
+    ranked = {latent: s for latent, s in standings.items() if s is not None and s.rank is not None}
+    fitted = any(s.runs for s in standings.values() if s is not None)
+    how = f" fitted in {_seconds(standings.values())}" if fitted else ""
+    name = f"{baseline.label}, {baseline.summary}{how},"
+    if alone := {d: _others(by_latent[d], baseline.name) for d, s in ranked.items() if s.rank == 1 and not s.shared}:
+        said["first"].append(f"{name} is first, {_at(alone, 'ahead of')} on {place}.")
+    if shared := {d: _others(by_latent[d], baseline.name, 1) for d, s in ranked.items() if s.rank == 1 and s.shared}:
+        said["shared"].append(f"{name} shares the first place {_at(shared, 'with')} on {place}.")
+    if beaten := {d: by_latent[d].better_than(baseline.name) for d, s in ranked.items() if s.rank != 1}:
+        said["beaten"].append(f"{baseline.label} is beaten {_at(beaten, 'by')} on {place}.")
 
 
 def unranked(group: Sequence[Ranking]) -> dict[str, str]:
@@ -47,7 +50,7 @@ def unranked(group: Sequence[Ranking]) -> dict[str, str]:
     for ranking in group:
         if ranking.unranked:
             reasons.setdefault(ranking.unranked, []).append(ranking.latent)
-    return {f"d = {and_(latents)}": reason for reason, latents in reasons.items()}
+    return {f"d = {listed(latents)}": reason for reason, latents in reasons.items()}
 
 
 def _by_place(rankings: Sequence[Ranking]) -> dict[str, list[Ranking]]:
@@ -58,9 +61,9 @@ def _by_place(rankings: Sequence[Ranking]) -> dict[str, list[Ranking]]:
     return places
 
 
-def _others(ranking: Ranking, rank: int | None = None) -> list[str]:
-    """The ranked models besides PCA, all or those of one rank."""
-    return [s.model for s in ranking.ranked if s.model != LINEAR and rank in (None, s.rank)]
+def _others(ranking: Ranking, name: str, rank: int | None = None) -> list[str]:
+    """The ranked models besides the one of that name, all or those of one rank."""
+    return [s.model for s in ranking.ranked if s.model != name and rank in (None, s.rank)]
 
 
 def _at(models: dict[int, list[str]], word: str) -> str:
@@ -68,12 +71,7 @@ def _at(models: dict[int, list[str]], word: str) -> str:
     latents: dict[tuple[str, ...], list[int]] = {}
     for latent, names in models.items():
         latents.setdefault(tuple(names), []).append(latent)
-    return ", and ".join(f"{word} {and_(names)} at d = {and_(those)}" for names, those in latents.items())
-
-
-def and_(values: Sequence[object]) -> str:
-    *rest, last = map(str, values)
-    return f"{', '.join(rest)} and {last}" if rest else last
+    return ", and ".join(f"{word} {listed(names)} at d = {listed(those)}" for names, those in latents.items())
 
 
 def _seconds(standings: Iterable[Standing | None]) -> str:

@@ -21,24 +21,24 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import stats
 
+from bench3dmm.data.tables import persons
 from bench3dmm.errors import DataError
+from bench3dmm.record.grid import listed, shown_value, varying_fields
+from bench3dmm.record.run import Run
+from bench3dmm.runs.results import Result
+from bench3dmm.runs.stored import check_comparable
 from bench3dmm.statistics.bootstrap import LEVEL, RESAMPLES, Interval, draw_counts, draw_units, percentile_interval
-from bench3dmm.statistics.headline import and_
-
-if TYPE_CHECKING:
-    from bench3dmm.record.run import Run
-    from bench3dmm.runs.results import Result
-
+from bench3dmm.tasks.registry import get_task
+from bench3dmm.tasks.task import HIGHER, Measure
 
 LEAST_SEEDS = 3
 LEAST_UNITS = 5
 BETTER, TIE, WORSE = "better", "tie", "worse"
-CELL = ("dataset", "split", "latent", "profile")  # what one ranking is about
+CELL = ("dataset", "split", "latent", "profile", "task")  # what one ranking is about
 People = Callable[[str], "np.ndarray | None"]
 
 
@@ -82,25 +82,30 @@ class Standing:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two models: the first's mean error minus the second's, in mm, and the first's over the second's."""
+    """Two models: the first's mean error minus the second's, in mm, and the first's over the second's.
+
+    Attributes:
+        higher: whether a higher value is better, as of a task that is ranked by such a measure.
+    """
 
     first: str
     second: str
     difference: Interval
     ratio: Interval
+    higher: bool = False
 
     @property
     def verdict(self) -> str:
         """What the first is: better, worse, or in a tie with the second."""
         if self.difference.low <= 0 <= self.difference.high:
             return TIE
-        return BETTER if self.difference.high < 0 else WORSE
+        return BETTER if (self.difference.high < 0) != self.higher else WORSE
 
     def turned(self) -> Pair:
         """The same with the second model first."""
         d, r = self.difference, self.ratio
         inverse = Interval(1 / r.point, 1 / r.high, 1 / r.low)
-        return Pair(self.second, self.first, Interval(-d.point, -d.high, -d.low), inverse)
+        return Pair(self.second, self.first, Interval(-d.point, -d.high, -d.low), inverse, self.higher)
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,7 @@ class Ranking:
     split: str
     latent: int
     profile: str
+    task: str
     standings: tuple[Standing, ...]
     pairs: tuple[Pair, ...]
     unit: str
@@ -129,6 +135,11 @@ class Ranking:
     @property
     def place(self) -> str:
         return f"{self.dataset}, {self.split} split"
+
+    @property
+    def measure(self) -> Measure:
+        """By which they are ranked."""
+        return get_task(self.task).headline
 
     @property
     def ranked(self) -> list[Standing]:
@@ -161,8 +172,8 @@ def rankings(
     cells: dict[tuple, list[Result]] = {}
     for result in results:
         cells.setdefault(tuple(getattr(result.run, name) for name in CELL), []).append(result)
-    places = list(dict.fromkeys((dataset, split, profile) for dataset, split, _, profile in cells))
-    ordered = sorted(cells, key=lambda cell: (places.index((cell[0], cell[1], cell[3])), cell[2]))
+    places = list(dict.fromkeys((dataset, split, *rest) for dataset, split, _, *rest in cells))
+    ordered = sorted(cells, key=lambda cell: (places.index((*cell[:2], *cell[3:])), cell[2]))
     return [rank_models(cells[cell], people, resamples=resamples, seed=seed) for cell in ordered]
 
 
@@ -183,31 +194,33 @@ def rank_models(
         DataError: there are none, or they cannot be compared: measured on several datasets, splits, versions of
             these or test meshes, trained by several profiles or for different numbers of epochs.
     """
-    from bench3dmm.data.tables import persons  # which imports what draws rankings
-
     results = list({result.run: result for result in results}.values())
     _check_comparable(results)
-    run, rows = results[0].run, results[0].arrays["sample_index"]
+    run, task = results[0].run, get_task(results[0].run.task)
+    rows = task.scores(results[0].arrays).rows
     known = (people or persons)(run.dataset)
     units = np.asarray(rows if known is None else known[rows])
     count = len(np.unique(units))
     entries = _competitors(results)
-    mesh_weights = draw_units(units, resamples, np.random.default_rng(seed)).astype(np.float64)
-    drawn = {name: _Draws.of(entered, mesh_weights, seed) for name, entered in entries.items()}
-    names = sorted(entries, key=lambda name: (drawn[name].point, name))
+    weights = draw_units(units, resamples, np.random.default_rng(seed)).astype(np.float64)
+    drawn = {name: _Draws.of_results(entered, weights, seed) for name, entered in entries.items()}
+    for name, values in task.baseline_scores(results[0].arrays).items():
+        entries[name], drawn[name] = [], _Draws.of(values[None], weights)
+    higher = task.headline.better == HIGHER
+    names = sorted(entries, key=lambda name: (-drawn[name].point if higher else drawn[name].point, name))
     reasons = _unranked(entries, count, "persons" if known is not None else "meshes")
     ranked = [name for name in names if name not in reasons]
-    pairs = [_compare(first, second, drawn) for first, second in itertools.combinations(ranked, 2)]
+    pairs = [_compare(first, second, drawn, higher) for first, second in itertools.combinations(ranked, 2)]
     worse = [pair.second if pair.verdict == BETTER else pair.first for pair in pairs if pair.verdict != TIE]
     ranks = {name: 1 + worse.count(name) for name in ranked}
     return Ranking(
         *(getattr(run, name) for name in CELL),
-        tuple(_standing(name, entries[name], drawn[name], ranks) for name in names),
-        tuple(pairs),
-        "meshes" if known is None else "persons",
-        count,
-        _listed_reasons(reasons, names),
-        tuple(dict.fromkeys(str(result.provenance.get("device")) for result in results)),
+        standings=tuple(_standing(name, entries[name], drawn[name], ranks) for name in names),
+        pairs=tuple(pairs),
+        unit="meshes" if known is None else "persons",
+        units=count,
+        unranked=_listed_reasons(reasons, names),
+        devices=tuple(dict.fromkeys(str(result.provenance.get("device")) for result in results)),
     )
 
 
@@ -231,16 +244,21 @@ class _Draws:
     freedom: int
 
     @classmethod
-    def of(cls, results: Sequence[Result], mesh_weights: np.ndarray, seed: int) -> _Draws:
-        errors = np.stack([result.arrays["sample_error"] for result in results]).astype(np.float64)  # (S, m)
+    def of_results(cls, results: Sequence[Result], weights: np.ndarray, seed: int) -> _Draws:
+        # Of its own stream, so that a pair does not depend on who else competes.
+        stream = int(dataclasses.replace(results[0].run, seed=0).run_id, 16)
+        return cls.of(np.stack([_scores(result) for result in results]), weights, (seed, stream))
+
+    @classmethod
+    def of(cls, errors: np.ndarray, weights: np.ndarray, stream: Sequence[int] = ()) -> _Draws:
+        """Of (S, m) values, a row a seed, with the items' weights (resamples, m)."""
+        errors = errors.astype(np.float64)
         count = len(errors)
-        of_seed = mesh_weights @ errors.T / mesh_weights.sum(axis=1, keepdims=True)  # (resamples, S)
-        moved = np.zeros(len(mesh_weights))
+        of_seed = weights @ errors.T / weights.sum(axis=1, keepdims=True)  # (resamples, S)
+        moved = np.zeros(len(weights))
         if count > 1:
-            # Of its own stream, so that a pair does not depend on who else competes.
-            stream = int(dataclasses.replace(results[0].run, seed=0).run_id, 16)
-            rng = np.random.default_rng([seed, stream])
-            drawn = draw_counts(count, len(mesh_weights), rng) - 1
+            rng = np.random.default_rng(list(stream))
+            drawn = draw_counts(count, len(weights), rng) - 1
             moved = math.sqrt(count / (count - 1)) * (drawn * of_seed).mean(axis=1)
         means = errors.mean(axis=1)
         variance = float(means.var(ddof=1)) / count if count > 1 else 0.0
@@ -260,20 +278,17 @@ def _factor(*models: _Draws) -> float:
     return float(stats.t.ppf(quantile, freedom) / stats.norm.ppf(quantile))
 
 
-def _compare(first: str, second: str, drawn: dict[str, _Draws]) -> Pair:
+def _compare(first: str, second: str, drawn: dict[str, _Draws], higher: bool) -> Pair:
     a, b = drawn[first], drawn[second]
     factor = _factor(a, b)
     of_a, of_b = a.enlarged(factor), b.enlarged(factor)
     difference = Interval(a.point - b.point, *percentile_interval(of_a - of_b))
-    return Pair(first, second, difference, Interval(a.point / b.point, *percentile_interval(of_a / of_b)))
+    return Pair(first, second, difference, Interval(a.point / b.point, *percentile_interval(of_a / of_b)), higher)
 
 
 def _competitors(results: Sequence[Result]) -> dict[str, list[Result]]:
     """The seeds of each model, by a name that tells it from others of that model: not of the preset ``paper``, or
     trained in another way."""
-    from bench3dmm.record.grid import shown_value, varying_fields
-    from bench3dmm.record.run import Run
-
     entries: dict[Run, list[Result]] = {}
     for result in sorted(results, key=lambda result: result.run.seed):
         entries.setdefault(dataclasses.replace(result.run, seed=0), []).append(result)
@@ -294,7 +309,7 @@ def _unranked(entries: dict[str, list[Result]], units: int, unit: str) -> dict[s
     reasons = {
         name: f"{len(results)} seed{'s' if len(results) > 1 else ''}, fewer than {LEAST_SEEDS}"
         for name, results in entries.items()
-        if len(results) < LEAST_SEEDS and not _closed_form(results[0])
+        if len(results) < LEAST_SEEDS and not _closed_form(results)
     }
     rest = [name for name in entries if name not in reasons]
     return {**reasons, **({rest[0]: "nothing to compare it with"} if len(rest) == 1 else {})}
@@ -305,7 +320,7 @@ def _listed_reasons(reasons: dict[str, str], names: Sequence[str]) -> str:
     for name in names:
         if name in reasons:
             by_reason.setdefault(reasons[name], []).append(name)
-    return "; ".join(f"{and_(models)} ({reason})" for reason, models in by_reason.items())
+    return "; ".join(f"{listed(models)} ({reason})" for reason, models in by_reason.items())
 
 
 def _standing(name: str, results: Sequence[Result], drawn: _Draws, ranks: dict[str, int]) -> Standing:
@@ -316,34 +331,40 @@ def _standing(name: str, results: Sequence[Result], drawn: _Draws, ranks: dict[s
         rank,
         list(ranks.values()).count(rank) > 1,
         Interval(drawn.point, *percentile_interval(drawn.enlarged(_factor(drawn)))),
-        {result.run.seed: float(np.mean(result.arrays["sample_error"], dtype=np.float64)) for result in results},
-        made[0].get("parameters"),
-        max(float(one.get("training_seconds", 0.0)) for one in made),
-        _closed_form(results[0]),
+        {result.run.seed: float(np.mean(_scores(result), dtype=np.float64)) for result in results},
+        made[0].get("parameters") if made else 0,
+        max((float(one.get("training_seconds", 0.0)) for one in made), default=0.0),
+        _closed_form(results),
         tuple(result.run for result in results),
     )
 
 
-def _closed_form(result: Result) -> bool:
-    """Such a training has no losses."""
-    return len(result.arrays["loss"]) == 0
+def _scores(result: Result) -> np.ndarray:
+    """(m,) the measure by which its task ranks, of each test item."""
+    return get_task(result.run.task).scores(result.arrays).values
+
+
+def _closed_form(results: Sequence[Result]) -> bool:
+    """Such a training has no losses; what is no training, as a task's own baselines are, has no results."""
+    return not results or len(results[0].arrays["loss"]) == 0
 
 
 def _check_comparable(results: Sequence[Result]) -> None:
-    from bench3dmm.runs.stored import check_comparable
-
     if not results:
         raise DataError("a ranking: there are no results")
     for name in CELL:
         found = dict.fromkeys(getattr(result.run, name) for result in results)
         if len(found) > 1:
-            raise DataError(f"a ranking is of one {name}, not of {and_(list(found))}")
+            raise DataError(f"a ranking is of one {name}, not of {listed(list(found))}")
     check_comparable("a ranking", results)
     place = f"{results[0].run.dataset}, {results[0].run.split} split, d = {results[0].run.latent}"
-    epochs = sorted({result.run.n_epochs for result in results if not _closed_form(result)})
+    epochs = sorted({result.run.n_epochs for result in results if not _closed_form([result])})
     if len(epochs) > 1:
-        raise DataError(f"a ranking on {place}: the models were trained for {and_(epochs)} epochs; compare equal ones")
-    rows = results[0].arrays["sample_index"]
+        raise DataError(
+            f"a ranking on {place}: the models were trained for {listed(epochs)} epochs; compare equal ones"
+        )
+    task = get_task(results[0].run.task)
+    rows = task.scores(results[0].arrays).rows
     for result in results:
-        if not np.array_equal(result.arrays["sample_index"], rows):
+        if not np.array_equal(task.scores(result.arrays).rows, rows):
             raise DataError(f"a ranking on {place}: run {result.run.run_id} was tested on other meshes than the rest")

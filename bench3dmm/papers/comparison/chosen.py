@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 from bench3dmm.errors import DataError
 from bench3dmm.papers.comparison.experiments import PEERS
 from bench3dmm.papers.setup import Chosen, Setup, choose
-from bench3dmm.runs.results import CHECKOUT_RESULTS
 from bench3dmm.runs.stored import on_protocol
 from bench3dmm.statistics.headline import headline
 from bench3dmm.statistics.ranking import LEAST_SEEDS, Ranking, Standing, rankings
 
 if TYPE_CHECKING:
     from bench3dmm.runs.results import Result
-    from bench3dmm.statistics.bootstrap import Interval
 
 
 PLACES = (("bu3dfe", "percentage"), ("coma", "percentage"), ("bu3dfe", "identity"))
@@ -25,8 +23,6 @@ PLACES = (("bu3dfe", "percentage"), ("coma", "percentage"), ("bu3dfe", "identity
 PEER_EXPERIMENTS = ("peers", "common-training", "extrapolation")
 COMMON_LATENT = 16  # at which other measures than the mean error are compared
 MOST_NOTES = 160  # characters that a foot spends on what is missing
-BENCH_JSON = CHECKOUT_RESULTS / "bench.json"
-INTERVALS = "95 % bootstrap intervals over test {unit} and seeds"
 HOLLOW = f"hollow marks: fewer than {LEAST_SEEDS} seeds"
 
 
@@ -113,10 +109,6 @@ def in_order(models) -> list[str]:
     """Each model once: this package's in their order, then those of others by name."""
     found = set(models)
     return [*(name for name in PEERS if name in found), *sorted(found - set(PEERS))]
-
-
-def interval_text(interval: Interval, form: str = ".3f") -> str:
-    return f"[{interval.low:{form}}, {interval.high:{form}}]"
 
 
 def foot(chosen: Chosen, setup: Setup, experiment: str) -> str:

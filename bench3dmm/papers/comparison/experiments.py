@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 from bench3dmm.data.splits import WITHOUT
 from bench3dmm.data.tables import expressions_of
-from bench3dmm.papers.runs import peer_runs
+from bench3dmm.models.registry import closed_form
+from bench3dmm.papers.protocol import NEW_PEOPLE_LATENTS, PEER_LATENTS, SEEDS
 from bench3dmm.record.grid import grid
 from bench3dmm.record.run import Run
+from bench3dmm.tasks.published import published_run
 
 PEERS = ("pca", "coma", "spiralnet", "neural3dmm")
-PEER_LATENTS = (8, 16, 64, 256)
-NEW_PEOPLE_LATENTS = (16, 64)  # of the peers on the identity split
 COMMON_TRAINING_LATENT = 16
 EXTRAPOLATION_LATENT = 8  # of CoMA's own experiment
 
@@ -35,3 +37,23 @@ def extrapolation(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
     """CoMA's extrapolation: each expression left out in turn, d = 8, first seed (Ranjan et al. 2018, Table 3)."""
     first = {**common, "seed": common["seed"][:1], "latents": [EXTRAPOLATION_LATENT]}
     return [run for name in expressions_of(coma) for run in peer_runs(coma, f"{WITHOUT}{name}", **first)]
+
+
+def peer_runs(
+    dataset: str,
+    split: str = "percentage",
+    *,
+    profile: str = "quick",
+    seed: Sequence[int] = SEEDS,
+    models: Sequence[str] = PEERS,
+    latents: Sequence[int] = PEER_LATENTS,
+) -> list[Run]:
+    """Models on one protocol, each with the training it was published with; by latent size, model and seed.
+
+    One that is fitted in closed form is the same for every seed, and is run for the first alone.
+    """
+    return [
+        published_run(dataset=dataset, split=split, model=model, latent=latent, profile=profile, seed=s)
+        for latent, model in itertools.product(latents, models)
+        for s in (seed[:1] if closed_form(model) else seed)
+    ]

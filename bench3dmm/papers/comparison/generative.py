@@ -14,7 +14,7 @@ import numpy as np
 from bench3dmm.apply import generative
 from bench3dmm.data.rows import training_rows
 from bench3dmm.errors import DataError
-from bench3dmm.papers.comparison.experiments import PEER_LATENTS
+from bench3dmm.papers.protocol import PEER_LATENTS
 from bench3dmm.papers.setup import Chosen, Setup, choose
 from bench3dmm.statistics.bootstrap import bootstrap_mean
 from bench3dmm.tasks.parts.latent import LatentGaussian

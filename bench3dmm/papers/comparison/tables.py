@@ -14,21 +14,18 @@ from bench3dmm.errors import DataError
 from bench3dmm.models.registry import closed_form
 from bench3dmm.papers.comparison.chosen import (
     COMMON_LATENT,
-    INTERVALS,
     chosen_of,
     foot,
     foreign_runs,
     in_order,
-    interval_text,
     regions_of,
     results_of,
 )
 from bench3dmm.papers.comparison.experiments import COMMON_TRAINING_LATENT, EXTRAPOLATION_LATENT
-from bench3dmm.papers.neural3dmm_bu3dfe.published import is_original
-from bench3dmm.papers.setup import Setup, choose
+from bench3dmm.papers.setup import Setup, choose, is_original
 from bench3dmm.runs.results import CHECKOUT_RESULTS
-from bench3dmm.statistics.headline import unranked
-from bench3dmm.statistics.ranking import BETTER, TIE, Pair, Ranking, rankings
+from bench3dmm.statistics.ranking import BETTER, TIE, Pair, rankings
+from bench3dmm.view.rankings import interval_text, rank_frame, rank_note
 from bench3dmm.view.tables import NONE, number, spread
 
 if TYPE_CHECKING:
@@ -61,45 +58,6 @@ def ranking_table(
         [foot(chosen, setup, "peers"), rank_note(found), "mm, mean ± standard deviation over seeds"]
     )
     return frame
-
-
-def rank_frame(found: Sequence[Ranking]) -> pd.DataFrame:
-    """Rankings as rows, one a model, with all that `ranking_table` shows."""
-    rows = [
-        {
-            "d": f"d = {ranking.latent}",
-            "rank": standing.place,
-            "model": standing.model,
-            "error (mm)": spread(standing.mean.point, standing.sd),
-            "95 % interval": interval_text(standing.mean),
-            "seeds": len(standing.seeds),
-            "parameters": NONE if standing.parameters is None else f"{standing.parameters:,}",
-        }
-        for ranking in found
-        for standing in ranking.standings
-    ]
-    return pd.DataFrame(rows).set_index(["d", "rank"])
-
-
-def rank_note(found: Sequence[Ranking]) -> str:
-    """What the ranks of a table mean, who has none, and from how many persons and which machines they come."""
-    unit = found[0].unit
-    persons = ", ".join(dict.fromkeys(f"{one.units} test {unit}" for one in found))
-    devices = "; ".join(dict.fromkeys(device for one in found for device in one.devices))
-    without = "; ".join(f"{where}: {why}" for where, why in unranked(found).items())
-    return " · ".join(
-        filter(
-            None,
-            [
-                persons,
-                devices,
-                INTERVALS.format(unit=unit),
-                "rank: 1 + the number of models that are better, with the paired interval of the difference below 0; "
-                "= where it is shared",
-                f"not ranked at {without}" if without else "",
-            ],
-        )
-    )
 
 
 def pairs_table(
@@ -328,8 +286,8 @@ def common_training_table(results: Sequence[Result], setup: Setup | None = None)
         for standing in ranking.standings
     ]
     frame = pd.DataFrame(rows).set_index("rank")
-    foot = foot(chosen, setup, "common-training")
-    frame.attrs["footer"] = " · ".join([f"d = {COMMON_TRAINING_LATENT}", foot, rank_note([ranking])])
+    notes = [f"d = {COMMON_TRAINING_LATENT}", foot(chosen, setup, "common-training"), rank_note([ranking])]
+    frame.attrs["footer"] = " · ".join(notes)
     return frame
 
 

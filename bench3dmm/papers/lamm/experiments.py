@@ -6,8 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from bench3dmm.papers.comparison.experiments import NEW_PEOPLE_LATENTS, PEER_LATENTS
-from bench3dmm.papers.paper import SEEDS
+from bench3dmm.papers.protocol import NEW_PEOPLE_LATENTS, PEER_LATENTS, SEEDS
 from bench3dmm.record.profiles import PROFILES
 from bench3dmm.record.run import Run
 from bench3dmm.tasks.published import published_run
@@ -75,7 +74,7 @@ def lamm_runs(
     split: str = "percentage",
     profile: str = "quick",
     seed: Sequence[int] = SEEDS,
-    task: str = "reconstruction",
+    task: str = Run.task,
     epochs: int = 0,
 ) -> list[Run]:
     """LAMM with its published training, by latent size and seed."""

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bench3dmm.bench import load_bench
-from bench3dmm.papers.comparison.chosen import BENCH_JSON
+from bench3dmm.errors import DataError
 from bench3dmm.papers.lamm.claims import lamm_verdicts
 from bench3dmm.papers.lamm.ratings import methods
-from bench3dmm.papers.setup import Chosen, Setup, choose
+from bench3dmm.papers.setup import BENCH_JSON, Chosen, Setup, choose
 from bench3dmm.statistics.claims import verdict_table
 from bench3dmm.view.tables import NONE
 
@@ -23,6 +23,15 @@ if TYPE_CHECKING:
     from bench3dmm.statistics.bootstrap import Interval
 
 EDITING_EXPERIMENTS = ("manipulation",)
+
+
+def edits_opening(results: Sequence[Result], setup: Setup | None = None) -> list[str]:
+    """Nothing to say before the tables. Raises DataError, with what trains them, where no edits are stored."""
+    setup = setup or Setup()
+    runs = set(setup.runs(*EDITING_EXPERIMENTS))
+    if not any(result.run in runs for result in results):
+        raise DataError(f"No edits are stored; `{setup.command('manipulation')}` trains them")
+    return []
 
 
 def manipulation_table(results: Sequence[Result], setup: Setup | None = None, place: str = "bu3dfe") -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,25 +10,20 @@ import numpy as np
 
 from bench3dmm.errors import DataError
 from bench3dmm.mesh.roughness import error_roughness
-from bench3dmm.papers.neural3dmm_bu3dfe.cells import Cell, Errors
-from bench3dmm.papers.neural3dmm_bu3dfe.claims import CLAIMS
-from bench3dmm.papers.neural3dmm_bu3dfe.untested import UNTESTED
+from bench3dmm.papers.neural3dmm_bu3dfe.cells import Cell, CellClaim, Errors
 from bench3dmm.record.profiles import PROFILES
 from bench3dmm.record.run import Run
 from bench3dmm.runs.results import Result
 from bench3dmm.statistics.bootstrap import (
-    RESAMPLES,
     Interval,
     draw_units,
     interval_of_largest,
     interval_of_smallest,
     resampled_means,
 )
-from bench3dmm.statistics.claims import INCONCLUSIVE, LEAST_SEEDS, LEAST_UNITS, Claim, Verdict, decide
+from bench3dmm.statistics.claims import LEAST_SEEDS, LEAST_UNITS, Finding
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from bench3dmm.data.dataset import Dataset
 
 
@@ -37,70 +31,6 @@ PUBLISHED = PROFILES["paper"]
 VARYING = ("dataset", "split", "loss", "latent", "seed")  # fields of a run in which a claim's runs may differ
 SAMPLES = {"error": "sample_error", "near_error": "sample_near_error", "far_error": "sample_far_error"}
 PAPER_NAMES = {"coma": "COMA", "bu3dfe": "BU3DFE"}
-
-
-def evaluate_claims(
-    results: Sequence[Result],
-    coma: str = "mh-seq",
-    bu3dfe: str = "mh-scan",
-    *,
-    datasets: Mapping[str, Dataset] | None = None,
-    paper: pd.DataFrame | None = None,
-    claims: Sequence[Claim] = CLAIMS,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> list[Verdict]:
-    """A verdict on every claim.
-
-    A claim is *reproduced* if the 95 % interval of its effect lies wholly on the claimed side of its threshold, *not
-    reproduced* if wholly on the other, and *inconclusive* if it holds the threshold, with fewer than three seeds, or
-    where a run is missing. A claim about several d or splits has the effect of the worst of them, and an interval of
-    that, see `bench3dmm.statistics.bootstrap.interval_of_largest`: it is reproduced only if it holds at each.
-
-    Args:
-        results: any order; those of other datasets are ignored. The rest may differ in dataset, split, loss, latent
-            size and seed alone. Seeds that a claim has not of all its runs are left out of it.
-        coma, bu3dfe: the datasets that take the places of COMA and BU3DFE.
-        datasets: the datasets by name, for what results do not carry. With them persons are resampled instead of
-            meshes, and the roughness of reconstructions can be measured.
-        paper: the paper's digitised numbers, the frame of ``results/paper.csv``, to have its effects beside ours.
-        resamples, seed: of the bootstrap.
-
-    Raises:
-        DataError: where results are not of one kind or not of the same data.
-    """
-    evidence = Evidence(results, {"coma": coma, "bu3dfe": bu3dfe}, datasets or {}, resamples, seed)
-    published = {} if paper is None else paper_effects(paper, claims)
-    return [_judge(claim, evidence, published.get(claim.id)) for claim in claims]
-
-
-def paper_effects(paper: pd.DataFrame, claims: Iterable[Claim] = CLAIMS) -> dict[str, float]:
-    """The effect of each claim in the paper's digitised numbers, where they have all that it needs.
-
-    Args:
-        paper: the frame of ``results/paper.csv``.
-    """
-    errors = paper[paper["quantity"] == "generalization_error"]
-    keys = zip(errors["dataset"], errors["split"], errors["loss"], errors["latent"], strict=True)
-    means = {
-        Cell(dataset, split, loss, int(latent)): np.float64(value)
-        for (dataset, split, loss, latent), value in zip(keys, errors["value_mm"], strict=True)
-    }
-    return {
-        claim.id: float(claim.effect(Errors(means.__getitem__)))
-        for claim in claims
-        if all(cell in means for cell in claim.needs)
-    }
-
-
-def untested_table() -> pd.DataFrame:
-    """The statements that no stored run can test, and why."""
-    import pandas as pd
-
-    return pd.DataFrame([dataclasses.asdict(entry) for entry in UNTESTED]).set_index("id")
-
-
-# --- from results to a verdict ----------------------------------------------------------------------------------
 
 
 class Evidence:
@@ -117,8 +47,10 @@ class Evidence:
         datasets: Mapping[str, Dataset],
         resamples: int,
         seed: int,
+        published: Mapping[str, float],
     ) -> None:
         self.names = names
+        self.published = published
         self._datasets = datasets
         self._resamples = resamples
         self._seed = seed
@@ -134,6 +66,22 @@ class Evidence:
             by_seed[run.seed] = result
         self.profile = kept[0].run.profile if kept else None
         self.all_seeds = sorted({result.run.seed for result in kept})
+
+    def find(self, claim: CellClaim) -> Finding:
+        """The effect of a claim, what it rests on, and why that may not suffice."""
+        seeds = self.seeds(claim.needs)
+        lacking = list(dict.fromkeys(lack for cell in claim.needs if (lack := self.lacks(cell))))
+        effect, seed_effects = (None, ()) if lacking or not seeds else self.estimate(claim, seeds)
+        return Finding(
+            effect=effect,
+            obstacles=tuple(lacking or _obstacles(claim, self, seeds)),
+            seed_effects=seed_effects,
+            paper_effect=self.published.get(claim.id),
+            datasets=tuple(dict.fromkeys(self.names[cell.dataset] for cell in claim.needs)),
+            profile=self.profile,
+            seeds=seeds,
+            **_sizes(claim, self),
+        )
 
     def runs(self, cell: Cell) -> dict[int, Result]:
         """The results of a configuration by seed."""
@@ -199,7 +147,7 @@ class Evidence:
             return error_roughness(result.arrays["reconstruction_offset"], faces)
         return result.arrays[SAMPLES[cell.quantity]]
 
-    def estimate(self, claim: Claim, seeds: Sequence[int]) -> tuple[Interval, tuple[float, ...]]:
+    def estimate(self, claim: CellClaim, seeds: Sequence[int]) -> tuple[Interval, tuple[float, ...]]:
         """The effect with its interval, and of each seed alone."""
         of_seed = {cell: self.values(cell, seeds).mean(axis=1) for cell in claim.needs}
         points = np.array(claim.comparisons(Errors(lambda cell: of_seed[cell].mean())))
@@ -244,27 +192,7 @@ def _check_of_one_kind(results: Sequence[Result], datasets: Mapping[str, Dataset
             raise DataError(f"run {run.run_id} was tested on other meshes of {run.dataset}, {run.split} than the rest")
 
 
-def _judge(claim: Claim, evidence: Evidence, paper_effect: float | None) -> Verdict:
-    seeds = evidence.seeds(claim.needs)
-    lacking = list(dict.fromkeys(lack for cell in claim.needs if (lack := evidence.lacks(cell))))
-    effect, seed_effects = (None, ()) if lacking or not seeds else evidence.estimate(claim, seeds)
-    reasons = lacking or _obstacles(claim, evidence, seeds)
-    verdict, reason = (INCONCLUSIVE, "; ".join(reasons)) if reasons else decide(claim, effect)
-    return Verdict(
-        claim,
-        verdict,
-        reason,
-        effect,
-        seed_effects,
-        paper_effect,
-        datasets=tuple(dict.fromkeys(evidence.names[cell.dataset] for cell in claim.needs)),
-        profile=evidence.profile,
-        seeds=seeds,
-        **_sizes(claim, evidence),
-    )
-
-
-def _obstacles(claim: Claim, evidence: Evidence, seeds: Sequence[int]) -> list[str]:
+def _obstacles(claim: CellClaim, evidence: Evidence, seeds: Sequence[int]) -> list[str]:
     """Why the runs that are there do not suffice."""
     found = []
     if len(seeds) < LEAST_SEEDS:
@@ -287,7 +215,7 @@ def _obstacles(claim: Claim, evidence: Evidence, seeds: Sequence[int]) -> list[s
     return list(dict.fromkeys(found))
 
 
-def _sizes(claim: Claim, evidence: Evidence) -> dict[str, dict[str, int]]:
+def _sizes(claim: CellClaim, evidence: Evidence) -> dict[str, dict[str, int]]:
     """Test meshes, and persons where they are known, by dataset and split."""
     meshes, persons = {}, {}
     for cell in claim.needs:

@@ -6,6 +6,7 @@ import functools
 
 import pandas as pd
 
+from bench3dmm.papers.setup import is_original
 from bench3dmm.runs.results import CHECKOUT_RESULTS
 
 PAPER_CSV = CHECKOUT_RESULTS / "paper.csv"
@@ -42,13 +43,6 @@ def published(
     if is_original(dataset, place):
         rows = rows.iloc[:0]
     return rows.set_index("latent")["value_mm"].sort_index()
-
-
-def is_original(dataset: str, place: str) -> bool:
-    """Whether a dataset is the licensed one of this place, imported here, and complete."""
-    from bench3dmm.data.registry import departures
-
-    return dataset == place and departures(dataset) == []
 
 
 def published_label(place: str) -> str:

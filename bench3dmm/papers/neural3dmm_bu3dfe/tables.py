@@ -11,8 +11,8 @@ import pandas as pd
 from bench3dmm.data.synthetic.counts import PAPER_TABLES, TABLE1, TABLE2, table_of
 from bench3dmm.errors import DataError
 from bench3dmm.papers.neural3dmm_bu3dfe.experiments import LATENTS, WEIGHTED_LATENT
-from bench3dmm.papers.neural3dmm_bu3dfe.published import PRECISION, is_original, published, published_label
-from bench3dmm.papers.setup import Chosen, Setup, choose, summarise
+from bench3dmm.papers.neural3dmm_bu3dfe.published import PRECISION, published, published_label
+from bench3dmm.papers.setup import Chosen, Setup, choose, is_original, summarise
 from bench3dmm.record.profiles import PROFILES
 from bench3dmm.view.people import dataset_line
 from bench3dmm.view.tables import NONE, number, spread
