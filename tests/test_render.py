@@ -12,14 +12,15 @@ from synthetic_head import synthetic_head
 
 from bench3dmm.errors import Bench3dmmError, MeshError, UnknownNameError
 from bench3dmm.mesh.normals import vertex_normals
-from bench3dmm.view import render
+from bench3dmm.view import render, renderers
+from bench3dmm.view.camera import MARGIN, fit_view
 
 HEAD = synthetic_head(24, 30)
 WHITE = np.array([255, 255, 255])
 
 
 def available_renderers() -> list[str]:
-    return ["matplotlib", "pyvista"] if render._opengl_works() else ["matplotlib"]
+    return ["matplotlib", "pyvista"] if renderers._opengl_works() else ["matplotlib"]
 
 
 @pytest.fixture(params=available_renderers())
@@ -30,10 +31,10 @@ def each_renderer(request, monkeypatch):
 
 @pytest.fixture
 def fresh_choice(monkeypatch):
-    monkeypatch.delenv(render.RENDERER_VARIABLE, raising=False)
-    render.renderer.cache_clear()
+    monkeypatch.delenv(renderers.RENDERER_VARIABLE, raising=False)
+    renderers.renderer.cache_clear()
     yield
-    render.renderer.cache_clear()
+    renderers.renderer.cache_clear()
 
 
 def covered(image: np.ndarray) -> np.ndarray:
@@ -46,8 +47,8 @@ def test_silhouette_is_the_parallel_projection(each_renderer):
     assert image.shape == (200, 160, 3) and image.dtype == np.uint8
     rows, columns = np.flatnonzero(covered(image).any(axis=1)), np.flatnonzero(covered(image).any(axis=0))
     width, height = np.ptp(vertices[:, 0]), np.ptp(vertices[:, 1])
-    assert len(rows) == pytest.approx(200 / render.MARGIN, abs=2)
-    assert len(columns) == pytest.approx(200 / render.MARGIN * width / height, abs=2)
+    assert len(rows) == pytest.approx(200 / MARGIN, abs=2)
+    assert len(columns) == pytest.approx(200 / MARGIN * width / height, abs=2)
     assert (rows[0] + rows[-1]) / 2 == pytest.approx(99.5, abs=1.5)
     assert (columns[0] + columns[-1]) / 2 == pytest.approx(79.5, abs=1.5)
 
@@ -98,7 +99,7 @@ def test_batch_equals_single_pictures(each_renderer):
     vertices, faces = HEAD
     batch = np.stack([vertices, vertices * [0.9, 1, 1]])
     values = np.abs(batch[..., 1]) / 20
-    view = render.fit_view(batch, "three-quarter", 90)
+    view = fit_view(batch, "three-quarter", 90)
     together = render.render_meshes(batch, faces, values=values, size=90, view=view)
     for index in range(2):
         alone = render.render_mesh(batch[index], faces, values=values[index], size=90, view=view)
@@ -118,7 +119,7 @@ def test_transparent_and_coloured_background(each_renderer):
 def test_both_renderers_draw_the_same(monkeypatch):
     vertices, faces = HEAD
     pictures = []
-    for name in render.RENDERERS:
+    for name in renderers.RENDERERS:
         monkeypatch.setattr(render, "renderer", lambda name=name: name)
         pictures.append(render.render_mesh(vertices, faces, values=np.abs(vertices[:, 0]) / 12, size=240).astype(int))
     difference = np.abs(pictures[0] - pictures[1])
@@ -191,26 +192,26 @@ def test_bad_meshes_say_what_is_wrong():
 
 
 def test_without_opengl_matplotlib_and_one_notice(fresh_choice, monkeypatch, capsys):
-    monkeypatch.setattr(render, "_opengl_works", lambda: False)
-    assert render.renderer() == render.renderer() == "matplotlib"
+    monkeypatch.setattr(renderers, "_opengl_works", lambda: False)
+    assert renderers.renderer() == renderers.renderer() == "matplotlib"
     assert capsys.readouterr().err.count("drawn with matplotlib") == 1
 
 
 def test_a_crashing_probe_is_survived(monkeypatch):
-    monkeypatch.setattr(render, "PROBE", "import os; os.kill(os.getpid(), 11)")
-    assert not render._opengl_works()
-    monkeypatch.setattr(render, "PROBE", "import time; time.sleep(60)")
-    monkeypatch.setattr(render, "PROBE_SECONDS", 1)
-    assert not render._opengl_works()
+    monkeypatch.setattr(renderers, "PROBE", "import os; os.kill(os.getpid(), 11)")
+    assert not renderers._opengl_works()
+    monkeypatch.setattr(renderers, "PROBE", "import time; time.sleep(60)")
+    monkeypatch.setattr(renderers, "PROBE_SECONDS", 1)
+    assert not renderers._opengl_works()
 
 
 def test_variable_settles_the_renderer(fresh_choice, monkeypatch):
-    monkeypatch.setenv(render.RENDERER_VARIABLE, "matplotlib")
-    assert render.renderer() == "matplotlib"
-    render.renderer.cache_clear()
-    monkeypatch.setenv(render.RENDERER_VARIABLE, "mathplotlib")
+    monkeypatch.setenv(renderers.RENDERER_VARIABLE, "matplotlib")
+    assert renderers.renderer() == "matplotlib"
+    renderers.renderer.cache_clear()
+    monkeypatch.setenv(renderers.RENDERER_VARIABLE, "mathplotlib")
     with pytest.raises(UnknownNameError, match="Did you mean 'matplotlib'"):
-        render.renderer()
+        renderers.renderer()
 
 
 def test_importing_is_light():
