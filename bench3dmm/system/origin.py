@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bench3dmm.system.plugins import KINDS, declared
+from bench3dmm.system.plugins import KINDS, declared, root_of
 
 OWN = "bench3dmm"
 
@@ -50,7 +50,3 @@ def _distribution(module: str, file: str | None) -> metadata.Distribution | None
         if Path(file).resolve().is_relative_to(Path(str(found.locate_file(""))).resolve()):
             return found
     return None
-
-
-def root_of(module: str) -> str:
-    return module.partition(".")[0]

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from bench3dmm.errors import PluginError
-from bench3dmm.system.origin import root_of
 
 MODELS, DATASETS = "bench3dmm.models", "bench3dmm.datasets"
 
@@ -81,6 +80,10 @@ def package_of(point: metadata.EntryPoint) -> str:
 def declared_by(group: str, name: str) -> str:
     """The packages that declare a name, with their versions; empty where none does."""
     return ", ".join(package_of(point) for point in declared(group) if point.name == name)
+
+
+def root_of(module: str) -> str:
+    return module.partition(".")[0]
 
 
 # --- finding ----------------------------------------------------------------------------------------------------
