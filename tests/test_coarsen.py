@@ -22,7 +22,7 @@ from mesh_shapes import (
 from scipy.sparse import csgraph
 
 from bench3dmm.errors import DataError, MeshError
-from bench3dmm.mesh import hierarchy as coarsen
+from bench3dmm.mesh import decimation
 from bench3dmm.mesh.decimation import decimate
 from bench3dmm.mesh.geodesic import edge_graph, geodesic_distances
 from bench3dmm.mesh.hierarchy import Hierarchy, Level, build_hierarchy, default_reference
@@ -264,12 +264,12 @@ def slow_terms(vertices, faces):
         normal = np.cross(points[b] - points[a], points[c] - points[a])
         area, normal = np.linalg.norm(normal) / 2, normal / np.linalg.norm(normal)
         for i in (a, b, c):
-            terms[i] += [(area, normal, points[a]), (coarsen.POINT_WEIGHT * area / 3, None, points[i])]
+            terms[i] += [(area, normal, points[a]), (decimation.POINT_WEIGHT * area / 3, None, points[i])]
         for i, j in ((a, b), (b, c), (c, a)):
             if sum(i in f and j in f for f in faces) == 1:
                 wall = np.cross(points[j] - points[i], normal)
                 for k in (i, j):
-                    terms[k].append((coarsen.BORDER_WEIGHT * (wall @ wall), wall / np.linalg.norm(wall), points[i]))
+                    terms[k].append((decimation.BORDER_WEIGHT * (wall @ wall), wall / np.linalg.norm(wall), points[i]))
     return terms, points
 
 
@@ -281,10 +281,10 @@ def slow_cost(terms, points, u, v):
 def test_costs_are_the_weighted_squared_distances():
     vertices, faces = wavy_with_hole(9, 8)
     terms, points = slow_terms(vertices, faces)
-    heap = coarsen._Collapsing(vertices, faces).heap
+    heap = decimation._Collapsing(vertices, faces).heap
     assert len(heap) == 2 * igl.edges(faces.astype(np.int64)).shape[0]
     for cost, u, v, _ in heap:
-        assert cost == pytest.approx(slow_cost(terms, points, u, v), abs=2 * 10.0**-coarsen.COST_DIGITS)
+        assert cost == pytest.approx(slow_cost(terms, points, u, v), abs=2 * 10.0**-decimation.COST_DIGITS)
 
 
 def slow_decimate(vertices, faces, target):
@@ -295,7 +295,7 @@ def slow_decimate(vertices, faces, target):
     loops, euler = boundary_loops(faces), euler_characteristic(len(points), faces)
 
     def cost(u, v):
-        return max(round(slow_cost(terms, points, u, v), coarsen.COST_DIGITS), 0.0)
+        return max(round(slow_cost(terms, points, u, v), decimation.COST_DIGITS), 0.0)
 
     def collapsed(u, v):
         shared = [t for t in triangles if u in t and v in t]
@@ -306,7 +306,7 @@ def slow_decimate(vertices, faces, target):
             before, after = (np.array([points[v if i == u and new else i] for i in t]) for new in (False, True))
             n0, n1 = (np.cross(p[1] - p[0], p[2] - p[0]) for p in (before, after))
             longest = max(np.linalg.norm(after - np.roll(after, 1, 0), axis=1))
-            cosine, height = coarsen.LIMITS[0]
+            cosine, height = decimation.LIMITS[0]
             if np.linalg.norm(n1) <= height * longest**2:
                 return None
             if n0 @ n1 <= cosine * np.linalg.norm(n0) * np.linalg.norm(n1):
@@ -379,7 +379,7 @@ def test_the_topology_check_allows_what_leaves_the_topology_as_it_is(shape):
     vertices, faces = shape
     Template(vertices, faces).check()
     loops, euler, border = boundary_loops(faces), euler_characteristic(len(vertices), faces), border_of(faces)
-    mesh = coarsen._Collapsing(vertices, faces)
+    mesh = decimation._Collapsing(vertices, faces)
     scattered = np.random.default_rng(0).normal(size=vertices.shape)  # the outcome's shape is not the question
     for u, v in [(i, j) for i, beside in enumerate(mesh.neighbours) for j in beside]:
         shared = [f for f in faces.tolist() if u in f and v in f]
@@ -527,7 +527,7 @@ def test_the_cache_is_read_the_second_time(cache, monkeypatch):
     template = Template(*wavy_with_hole())
     first = build_hierarchy(template, (4,))
     assert len(list(cache.iterdir())) == 1
-    monkeypatch.setattr(coarsen, "_build", lambda *_: pytest.fail("built again"))
+    monkeypatch.setattr("bench3dmm.mesh.hierarchy._build", lambda *_: pytest.fail("built again"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert same(build_hierarchy(template, (4,)), first)

@@ -25,9 +25,9 @@ from bench3dmm.models import closed_form, model_names, model_summary, preset_nam
 from bench3dmm.models import registry as models
 from bench3dmm.record.run import Run
 from bench3dmm.runs.execute import execute
+from bench3dmm.runs.provenance import origin_of_model
 from bench3dmm.runs.results import load_result, load_results, result_path
 from bench3dmm.runs.stored import stored_results, stored_state
-from bench3dmm.system import plugins
 from bench3dmm.tasks.published import published_run
 
 ROOT = Path(__file__).parent.parent
@@ -92,8 +92,9 @@ def test_an_installed_model_can_take_part(python, model):
 
 
 SWEEP = """
-from bench3dmm.experiments import grid, sweep
-from bench3dmm.run import published_run
+from bench3dmm.record.grid import grid
+from bench3dmm.runs.sweep import sweep
+from bench3dmm.tasks.published import published_run
 
 if __name__ == "__main__":
     runs = [published_run(dataset="tiny-waves", model="tiny-mlp", preset="large", latent=d) for d in (3, 5)]
@@ -129,7 +130,7 @@ def test_installed_models_and_datasets_run_sweep_and_stay_readable(python):
 
 ORIGINS = """
 import json
-from bench3dmm.plugins import origin_of_dataset, origin_of_model
+from bench3dmm.runs.provenance import origin_of_dataset, origin_of_model
 
 names = [("m", "tiny-mlp"), ("m", "tiny3dmm.linear:build"), ("m", "pca"), ("d", "tiny-waves"), ("d", "mh-scan")]
 print(json.dumps([{"m": origin_of_model, "d": origin_of_dataset}[kind](name) for kind, name in names]))
@@ -287,7 +288,7 @@ def test_an_import_path_is_found_in_the_working_directory(package, tmp_path, mon
     run = Run(spheres.name, model="loose_linear:build", latent=3, epochs=1)
     result = execute(run, tmp_path / "results", "cpu", progress=False, dataset=spheres)
     assert load_result(result_path(run, tmp_path / "results")).run == result.run == run
-    found = plugins.origin_of_model(run.model)
+    found = origin_of_model(run.model)
     assert found["package"] is None and found["source_sha256"] == hashlib.sha256(LINEAR.encode()).hexdigest()
 
 
@@ -297,9 +298,7 @@ def test_the_origin_is_the_source_that_was_loaded(package, tmp_path, monkeypatch
     (tmp_path / "edited_linear.py").write_text(LINEAR)
     assert preset_names("edited_linear:build") == ("paper",)
     (tmp_path / "edited_linear.py").write_text(LINEAR + "# more\n")
-    assert (
-        plugins.origin_of_model("edited_linear:build")["source_sha256"] == hashlib.sha256(LINEAR.encode()).hexdigest()
-    )
+    assert origin_of_model("edited_linear:build")["source_sha256"] == hashlib.sha256(LINEAR.encode()).hexdigest()
 
 
 def test_a_result_is_not_taken_for_one_of_a_model_that_was_edited(package, tmp_path, monkeypatch, spheres):
@@ -308,7 +307,7 @@ def test_a_result_is_not_taken_for_one_of_a_model_that_was_edited(package, tmp_p
     source.write_text(LINEAR)
     run = Run(spheres.name, model="growing_linear:build", latent=3, epochs=1)
     made = execute(run, "results", "cpu", progress=False, dataset=spheres)
-    assert made.provenance["model_origin"] == plugins.origin_of_model(run.model)
+    assert made.provenance["model_origin"] == origin_of_model(run.model)
     assert stored_state(run, "results") == "stored"
     source.write_text(LINEAR + "# other\n")
     del sys.modules["growing_linear"]  # as in another process

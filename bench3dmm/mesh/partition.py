@@ -2,9 +2,9 @@
 
 A face has eleven: eyes, brows and cheeks on either side, nose, mouth, chin, forehead and skull (ears, neck and
 whatever else is far from all of them). A vertex belongs to the region whose anchors are nearest over the surface,
-measured in each region's reach; anchors follow from the 66 landmarks of the embedded sets, which `bench3dmm.mesh.regions`
-brings to any template of a face. A template that is no face is divided into patches around vertices far from each
-other.
+measured in each region's reach; anchors follow from the 66 landmarks of the embedded sets, which
+`bench3dmm.mesh.regions` brings to any template of a face. A template that is no face is divided into patches around
+vertices far from each other.
 """
 
 from __future__ import annotations

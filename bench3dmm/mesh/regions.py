@@ -1,9 +1,9 @@
 """Where on a face an error is: eyes, nose, mouth, cheeks and the rest, on any template.
 
-On a template with the 66 landmarks of the embedded sets (`bench3dmm.data.synthetic.head.LANDMARKS`) a vertex belongs to the
-region whose landmarks are the nearest, measured in each region's reach; vertices out of all reach are the rest. Another
-template is laid over an embedded one (similarity, iterated closest points), and its vertices take the region of the
-nearest vertex there.
+On a template with the 66 landmarks of the embedded sets (`bench3dmm.data.synthetic.head.LANDMARKS`) a vertex belongs to
+the region whose landmarks are the nearest, measured in each region's reach; vertices out of all reach are the rest.
+Another template is laid over an embedded one (similarity, iterated closest points), and its vertices take the region
+of the nearest vertex there.
 """
 
 from __future__ import annotations

@@ -27,9 +27,9 @@ stochastic gradient descent with momentum 0.9 at 8e-3, 0.99 per epoch, batch 16,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,13 +42,14 @@ from torch import nn
 from bench3dmm.mesh.geodesic import edge_graph
 from bench3dmm.models.layers import (
     NARROW,
+    Channels,
     ConvAutoencoder,
     GatherThenMix,
     GatherThenMixNarrow,
     Relu,
     SparseMap,
-    check_depth,
     convolve,
+    initialise,
     weights_by_step,
 )
 from bench3dmm.models.registry import register
@@ -58,60 +59,45 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _Preset:
-    """Channels and filters; the hierarchy has one level more than the encoder has filters.
+class _Preset(Channels):
+    """Channels, and K, the number of Chebyshev polynomials of a filter."""
 
-    Attributes:
-        encoder: output channels of the convolution at level 0, 1, …
-        decoder: output channels of the convolution after each upsampling, coarsest first; one more gives coordinates.
-        terms: K, the number of Chebyshev polynomials.
-    """
-
-    encoder: tuple[int, ...]
-    decoder: tuple[int, ...]
     terms: int
 
 
-PRESETS = {"paper": _Preset((16, 16, 16, 32), (32, 16, 16, 16), 6)}
+PRESETS = {"paper": _Preset((16, 16, 16, 32), (32, 16, 16, 16), 3, 6)}
 
 
 class Coma(ConvAutoencoder):
-    """The autoencoder on one hierarchy; no code is negative.
-
-    Args:
-        hierarchy: five levels, finest first.
-        latent: size d of the code.
-        preset: channels and filters.
-
-    Raises:
-        ValueError: for a hierarchy with another number of levels.
-    """
+    """The autoencoder on one hierarchy; no code is negative. Raises ValueError for one without five levels."""
 
     undecayed = ("encoder_convs.", "decoder_convs.")
 
     def __init__(self, hierarchy: Hierarchy, latent: int, preset: _Preset) -> None:
-        check_depth(hierarchy, len(preset.encoder))
-        laplacians = [scaled_laplacian(level.vertices, level.faces) for level in hierarchy.levels[:-1]]
-        encoder = _encoder(hierarchy, laplacians, preset)
-        decoder = _decoder(hierarchy, laplacians, preset)
-        super().__init__(encoder, decoder, latent, hierarchy.sizes[-1], preset.encoder[-1], F.relu)
-        for parameter in self.parameters():
-            if parameter.dim() == 1:
-                nn.init.constant_(parameter, 0.1)
-            else:
-                nn.init.trunc_normal_(parameter, std=0.1, a=-0.2, b=0.2)
+        laplacians = [scaled_laplacian(level.vertices, level.faces) for level in preset.levels(hierarchy)]
+        convolutions = _ChebyshevConvs(hierarchy, laplacians, preset.terms)
+        super().__init__(preset, convolutions, latent, hierarchy.sizes[-1], F.relu)
+        initialise(self, partial(nn.init.trunc_normal_, std=0.1, a=-0.2, b=0.2), bias=0.1)
 
 
-def _encoder(hierarchy: Hierarchy, laplacians: list[sp.csr_matrix], preset: _Preset) -> Iterator[ChebyshevConv]:
-    for level, (c_in, c_out) in enumerate(pairwise((3, *preset.encoder))):
-        yield ChebyshevConv(c_in, c_out, laplacians[level], preset.terms, down=hierarchy.downsampling(level))
+@dataclass(frozen=True)
+class _ChebyshevConvs:
+    """The convolutions on one hierarchy; a scaled Laplacian for each level but the coarsest."""
 
+    hierarchy: Hierarchy
+    laplacians: Sequence[sp.csr_matrix]
+    terms: int
 
-def _decoder(hierarchy: Hierarchy, laplacians: list[sp.csr_matrix], preset: _Preset) -> Iterator[ChebyshevConv]:
-    channels = pairwise((preset.encoder[-1], *preset.decoder))
-    for level, (c_in, c_out) in zip(reversed(range(len(laplacians))), channels, strict=True):
-        yield ChebyshevConv(c_in, c_out, laplacians[level], preset.terms, up=hierarchy.upsampling(level))
-    yield ChebyshevConv(preset.decoder[-1], 3, laplacians[0], preset.terms, last=True)
+    def down(self, level: int, c_in: int, c_out: int) -> ChebyshevConv:
+        down = self.hierarchy.downsampling(level)
+        return ChebyshevConv(c_in, c_out, self.laplacians[level], self.terms, down=down)
+
+    def up(self, level: int, c_in: int, c_out: int, *, last: bool) -> ChebyshevConv:
+        up = self.hierarchy.upsampling(level)
+        return ChebyshevConv(c_in, c_out, self.laplacians[level], self.terms, up=up, last=last)
+
+    def full(self, c_in: int, c_out: int) -> ChebyshevConv:
+        return ChebyshevConv(c_in, c_out, self.laplacians[0], self.terms, last=True)
 
 
 def scaled_laplacian(vertices: np.ndarray, faces: np.ndarray) -> sp.csr_matrix:

@@ -1,7 +1,7 @@
 """LAMM: a locally adaptive morphable model (Tarasiou et al., "Locally Adaptive Neural 3D Morphable Models", CVPR 2024).
 
-An autoencoder on the regions of a mesh (`bench3dmm.mesh.partition`) whose decoder also takes displacements of sparse control
-vertices, which overwrite the geometry of their region in one forward pass.
+An autoencoder on the regions of a mesh (`bench3dmm.mesh.partition`) whose decoder also takes displacements of sparse
+control vertices, which overwrite the geometry of their region in one forward pass.
 
 **Of the paper and its authors' code** (github.com/michaeltrs/LAMM):
 
@@ -24,8 +24,8 @@ this in its first stage with the input itself after every layer: the presets wit
 displacement to itself, and with α (V_t - V_s) at all control vertices to α V_t + (1 - α) V_s, see `manipulation_loss`.
 
 **By regions**, the task ``manipulation-by-regions``, is not published: stage 2 with half of its targets taken for some
-regions only, with a border that gives way (`bench3dmm.tasks.parts.composite`). Stage 2 as published shows the network only faces on
-which all regions move.
+regions only, with a border that gives way (`bench3dmm.tasks.parts.composite`). Stage 2 as published shows the network
+only faces on which all regions move.
 
 Both stages with AdamW without weight decay and a cosine schedule, 1,500 epochs each, of which 1 and 10 are warm-up. The
 ``small`` presets have D = 128, 3 + 2 layers and 4 heads, and are this project's.
@@ -45,12 +45,11 @@ from torch.autograd.function import once_differentiable
 
 from bench3dmm.data.faces import partition_of
 from bench3dmm.mesh.partition import Partition
+from bench3dmm.models.interface import Loss, mean_absolute
 from bench3dmm.models.registry import register
-from bench3dmm.training.losses import mean_absolute
 
 if TYPE_CHECKING:
     from bench3dmm.mesh.hierarchy import Hierarchy
-    from bench3dmm.training.losses import Loss
 
 TRANSFORMER, MIXER = "transformer", "mixer"
 CONTROL_WIDTHS = (64, 256)

@@ -13,37 +13,30 @@ It is zero in the input, reset to zero after each convolution, and up- and downs
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
-import numpy as np
 import scipy.sparse as sp
 import torch
 import torch.nn.functional as F
 
-from bench3dmm.models.layers import ConvAutoencoder, SpiralConv, check_depth, spiral_matrices
+from bench3dmm.models.layers import Channels, ConvAutoencoder, SpiralConv, SpiralConvs, spiral_matrices
 from bench3dmm.models.registry import register
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from bench3dmm.mesh.hierarchy import Hierarchy
 
 
 @dataclass(frozen=True)
-class _Preset:
-    """Channels and spirals; the hierarchy has one level more than the encoder has filters.
+class _Preset(Channels):
+    """Channels and spirals.
 
     Attributes:
-        encoder: output channels of the convolution at level 0, 1, …
-        decoder: output channels of the convolution after each upsampling, coarsest first.
-        final: channels of one more convolution on the full mesh, or None if the last of `decoder` are coordinates.
         hops, dilation: of the spirals at each level, finest first.
     """
 
-    encoder: tuple[int, ...]
-    decoder: tuple[int, ...]
-    final: int | None
     hops: tuple[int, ...]
     dilation: tuple[int, ...]
 
@@ -57,47 +50,31 @@ PRESETS = {
 
 
 class Neural3DMM(ConvAutoencoder):
-    """The autoencoder on one hierarchy.
-
-    Args:
-        hierarchy: five levels, finest first.
-        latent: size d of the code.
-        preset: channels and spirals.
-
-    Raises:
-        ValueError: for a hierarchy with another number of levels.
-    """
+    """The autoencoder on one hierarchy. Raises ValueError for one without five levels."""
 
     def __init__(self, hierarchy: Hierarchy, latent: int, preset: _Preset) -> None:
-        depth = len(preset.encoder)
-        check_depth(hierarchy, depth)
+        depth = len(preset.levels(hierarchy))
         spirals = [hierarchy.spirals(i, preset.hops[i], preset.dilation[i]) for i in range(depth)]
-        encoder, decoder = _encoder(hierarchy, spirals, preset), _decoder(hierarchy, spirals, preset)
-        super().__init__(encoder, decoder, latent, hierarchy.sizes[-1] + 1, preset.encoder[-1])
+        super().__init__(preset, _WithDummy(hierarchy, spirals), latent, hierarchy.sizes[-1] + 1)
 
     def to_code(self, x: torch.Tensor) -> torch.Tensor:
         # The dummy vertex comes last and is zero: its weights take no part.
         return F.linear(x, self.encoder_fc.weight[:, : x.shape[1]], self.encoder_fc.bias)
 
 
-def _encoder(hierarchy: Hierarchy, spirals: list[np.ndarray], preset: _Preset) -> Iterator[SpiralConv]:
-    for level, (c_in, c_out) in enumerate(pairwise((3, *preset.encoder))):
-        # Downsampling only picks vertices, so the others are never convolved.
-        matrices = [matrix[hierarchy.kept[level]] for matrix in spiral_matrices(spirals[level])]
-        yield SpiralConv(c_in, c_out, matrices)
+class _WithDummy(SpiralConvs):
+    """Upsampling from the coarsest level hands on the dummy vertex, and the padded steps after it read that."""
 
+    def __init__(self, hierarchy: Hierarchy, spirals: list[np.ndarray]) -> None:
+        super().__init__(hierarchy, spirals)
+        self.coarsest_spirals = spirals[-1]
 
-def _decoder(hierarchy: Hierarchy, spirals: list[np.ndarray], preset: _Preset) -> Iterator[SpiralConv]:
-    coarsest = len(spirals) - 1
-    channels = pairwise((preset.encoder[-1], *preset.decoder))
-    for level, (c_in, c_out) in zip(range(coarsest, -1, -1), channels, strict=True):
-        up = hierarchy.upsampling(level)
-        if level == coarsest:
-            up = sp.block_diag([up, [[1.0]]], format="csr")
-        matrices = [matrix @ up for matrix in spiral_matrices(spirals[level], dummy=level == coarsest)]
-        yield SpiralConv(c_in, c_out, matrices, elu=level > 0 or preset.final is not None)
-    if preset.final is not None:
-        yield SpiralConv(preset.decoder[-1], preset.final, spiral_matrices(spirals[0]), elu=False)
+    def up(self, level: int, c_in: int, c_out: int, *, last: bool) -> SpiralConv:
+        if level < len(self.steps) - 1:
+            return super().up(level, c_in, c_out, last=last)
+        up = sp.block_diag([self.hierarchy.upsampling(level), [[1.0]]], format="csr")
+        steps = spiral_matrices(self.coarsest_spirals, dummy=True)
+        return SpiralConv(c_in, c_out, [step @ up for step in steps], elu=not last)
 
 
 @register("neural3dmm", presets=tuple(PRESETS))

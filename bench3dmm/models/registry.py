@@ -1,15 +1,4 @@
-"""Models by name. A model is one file of this folder with one decorated function
-
-    @register("my-model", presets=("paper",))
-    def build(hierarchy, latent, *, preset): ...
-
-that returns an ``nn.Module`` with ``encode(x) -> z`` and ``decode(z) -> x`` for normalised meshes x (B, V, 3) and
-codes z (B, latent). A model with ``fit_closed_form(x)`` is fitted by it instead of by gradient descent; one with
-``scale_coordinates = False`` gets centred millimetres instead of coordinates divided by their deviation; one with
-``training_loss(x, loss)`` says itself what its training compares.
-
-A model may as well stand in somebody else's package: see `bench3dmm.system.plugins` and docs/your-own-model.md.
-"""
+"""Models by name: the project's own, and those of somebody else's package. What a model is: `bench3dmm.models`."""
 
 from __future__ import annotations
 
@@ -19,11 +8,14 @@ import pkgutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from bench3dmm.errors import PluginError, UnknownNameError
+from bench3dmm.record.run import Run
 from bench3dmm.system import plugins
+from bench3dmm.system.origin import origin
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,9 +36,6 @@ class _Entry:
 _REGISTRY: dict[str, _Entry] = {}
 
 
-RECONSTRUCTION = "reconstruction"  # the task of every model
-
-
 def register(
     name: str,
     presets: tuple[str, ...] = ("paper",),
@@ -58,17 +47,18 @@ def register(
     """Decorator: make ``build(hierarchy, latent, *, preset)`` known under ``name``.
 
     Args:
-        training: what the model was published with, where that differs from `bench3dmm.record.run.Run`'s defaults: optimizer,
-            learning_rate, learning_rate_decay, weight_decay, batch_size, schedule, final_learning_rate, warm_up.
+        training: what the model was published with, where that differs from `bench3dmm.record.run.Run`'s defaults:
+            optimizer, learning_rate, learning_rate_decay, weight_decay, batch_size, schedule, final_learning_rate,
+            warm_up.
         closed_form: it is fitted without chance, so that all seeds are one.
-        tasks: of `bench3dmm.tasks.registry.TASKS`, those besides reconstruction that it takes part in, with the training of each.
+        tasks: those besides reconstruction that it takes part in, with the training of each.
 
     Raises:
         PluginError: the name is taken, or looks like an import path.
     """
 
     def add(build):
-        whose = plugins.origin(build)
+        whose = origin(build)
         if whose:
             _import_own()  # so that nobody takes a name of the project's own
         if plugins.is_import_path(name):
@@ -76,7 +66,7 @@ def register(
         if name in _REGISTRY and _REGISTRY[name].build.__module__ != build.__module__:
             modules = f"{_REGISTRY[name].build.__module__} and {build.__module__}"
             raise PluginError(f"two models are called {name!r}, in {modules}: rename one of them")
-        by_task = {RECONSTRUCTION: dict(training or {}), **(tasks or {})}
+        by_task = {Run.task: dict(training or {}), **(tasks or {})}
         _REGISTRY[name] = _Entry(build, presets, by_task, closed_form, _summary(build), whose)
         return build
 
@@ -88,8 +78,8 @@ def _summary(build: Callable[..., Any]) -> str:
 
 
 def _import_own() -> None:
-    for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        importlib.import_module(f"{__package__}.{module.name}")
 
 
 def model_names() -> list[str]:
@@ -108,7 +98,7 @@ def task_names(model: str) -> list[str]:
     return list(_entry(model).training)
 
 
-def published_training(model: str, preset: str, task: str = RECONSTRUCTION) -> dict[str, Any]:
+def published_training(model: str, preset: str, task: str = Run.task) -> dict[str, Any]:
     """The fields of a run in which the model's published training differs from `Run`'s defaults.
 
     Raises UnknownNameError.
@@ -133,7 +123,7 @@ def build_model(name: str, hierarchy: Hierarchy, latent: int, *, preset: str = "
     return _entry(name).build(hierarchy, latent, preset=preset)
 
 
-def check_model(name: str, preset: str, task: str = RECONSTRUCTION) -> None:
+def check_model(name: str, preset: str, task: str = Run.task) -> None:
     """Raises UnknownNameError for a model, or a preset or task of that model, that does not exist."""
     if preset not in preset_names(name):
         raise UnknownNameError(f"preset of model {name}", preset, preset_names(name))
@@ -178,7 +168,7 @@ def _foreign(name: str) -> _Entry:
         names = registered or sorted(set(_REGISTRY) - before)
         raise PluginError(f"model {name!r}: {_where(name)} registers {', '.join(names) or 'no model'}, not {name!r}")
     _check_signature(name, build)
-    entry = _Entry(build, ("paper",), {RECONSTRUCTION: {}}, False, _summary(build), plugins.origin(build))
+    entry = _Entry(build, ("paper",), {Run.task: {}}, False, _summary(build), origin(build))
     if not plugins.is_import_path(name):
         _REGISTRY[name] = entry
     return entry

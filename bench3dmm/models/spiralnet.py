@@ -22,17 +22,14 @@ Neural3DMM, which all start in the direction of one reference point.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.sparse as sp
 from torch import nn
 
 from bench3dmm.mesh.spirals import PADDING, vertex_fans
-from bench3dmm.models.layers import ConvAutoencoder, SpiralConv, check_depth, spiral_matrices
+from bench3dmm.models.layers import Channels, ConvAutoencoder, SpiralConvs, initialise
 from bench3dmm.models.registry import register
 
 if TYPE_CHECKING:
@@ -40,59 +37,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _Preset:
-    """Channels and spirals; the hierarchy has one level more than the encoder has filters.
+class _Preset(Channels):
+    """Channels, and the vertices of a spiral."""
 
-    Attributes:
-        encoder: output channels of the convolution at level 0, 1, …
-        decoder: output channels of the convolution after each upsampling, coarsest first; one more gives coordinates.
-        length: vertices of a spiral.
-    """
-
-    encoder: tuple[int, ...]
-    decoder: tuple[int, ...]
     length: int
 
 
-PRESETS = {"paper": _Preset((32, 32, 32, 64), (64, 32, 32, 32), 9)}
+PRESETS = {"paper": _Preset((32, 32, 32, 64), (64, 32, 32, 32), 3, 9)}
 
 
 class SpiralNet(ConvAutoencoder):
-    """The autoencoder on one hierarchy.
-
-    Args:
-        hierarchy: five levels, finest first.
-        latent: size d of the code.
-        preset: channels and spirals.
-
-    Raises:
-        ValueError: for a hierarchy with another number of levels.
-    """
+    """The autoencoder on one hierarchy. Raises ValueError for one without five levels."""
 
     def __init__(self, hierarchy: Hierarchy, latent: int, preset: _Preset) -> None:
-        check_depth(hierarchy, len(preset.encoder))
-        levels = hierarchy.levels[:-1]
-        steps = [spiral_matrices(ring_spirals(at.vertices, at.faces, preset.length)) for at in levels]
-        encoder, decoder = _encoder(hierarchy, steps, preset), _decoder(hierarchy, steps, preset)
-        super().__init__(encoder, decoder, latent, hierarchy.sizes[-1], preset.encoder[-1])
-        for parameter in self.parameters():
-            if parameter.dim() == 1:
-                nn.init.zeros_(parameter)
-            else:
-                nn.init.xavier_uniform_(parameter)
-
-
-def _encoder(hierarchy: Hierarchy, steps: list[list[sp.csr_matrix]], preset: _Preset) -> Iterator[SpiralConv]:
-    for level, (c_in, c_out) in enumerate(pairwise((3, *preset.encoder))):
-        yield SpiralConv(c_in, c_out, [matrix[hierarchy.kept[level]] for matrix in steps[level]])
-
-
-def _decoder(hierarchy: Hierarchy, steps: list[list[sp.csr_matrix]], preset: _Preset) -> Iterator[SpiralConv]:
-    channels = pairwise((preset.encoder[-1], *preset.decoder))
-    for level, (c_in, c_out) in zip(reversed(range(len(steps))), channels, strict=True):
-        up = hierarchy.upsampling(level)
-        yield SpiralConv(c_in, c_out, [matrix @ up for matrix in steps[level]])
-    yield SpiralConv(preset.decoder[-1], 3, steps[0], elu=False)
+        spirals = [ring_spirals(at.vertices, at.faces, preset.length) for at in preset.levels(hierarchy)]
+        super().__init__(preset, SpiralConvs(hierarchy, spirals), latent, hierarchy.sizes[-1])
+        initialise(self, nn.init.xavier_uniform_, bias=0.0)
 
 
 def ring_spirals(vertices: np.ndarray, faces: np.ndarray, length: int) -> np.ndarray:
