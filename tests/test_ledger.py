@@ -15,7 +15,6 @@ from bench3dmm.errors import DataError
 from bench3dmm.mesh.geodesic import edge_graph, graph_distances, landmark_weights, released_landmark_weights
 from bench3dmm.mesh.hierarchy import build_hierarchy
 from bench3dmm.models import build_model
-from bench3dmm.pages.page import Notice, Table
 from bench3dmm.papers.neural3dmm_bu3dfe import ledger
 from bench3dmm.papers.neural3dmm_bu3dfe.experiments import RELEASED_TEST_SHARE, RELEASED_VALIDATION, WEIGHTED_DECAY
 from bench3dmm.papers.neural3dmm_bu3dfe.ledger import (
@@ -33,6 +32,7 @@ from bench3dmm.papers.registry import experiment
 from bench3dmm.papers.setup import Setup
 from bench3dmm.record.run import Run
 from bench3dmm.runs.results import save_result
+from bench3dmm.view.blocks import Notice, Table
 
 SETUP = Setup(bu3dfe="sphere", profile="smoke")
 RELEASE_BETTER = 0.3

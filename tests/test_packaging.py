@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -144,6 +147,28 @@ def test_no_tracked_file_names_a_package_host():
             continue
         found = hosts.search(path.read_bytes())
         assert not found, f"{path.relative_to(ROOT)}: {found and found.group()!r}"
+
+
+def test_a_wheel_holds_what_is_not_python(tmp_path):
+    """Built without a network, by the setuptools that is here; the page of a report then needs no checkout."""
+    for path in tracked_files():
+        name = path.relative_to(ROOT)
+        if name.parts[0] in ("bench3dmm", "pyproject.toml", "README.md", "LICENSE"):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, tmp_path / name)
+    expected = {f"{path.relative_to(tmp_path)}" for path in (tmp_path / "bench3dmm").rglob("*") if path.is_file()}
+    build = [sys.executable, "-c", "from setuptools import build_meta; build_meta.build_wheel('dist')"]
+    subprocess.run(build, cwd=tmp_path, check=True, capture_output=True)
+    (built,) = (tmp_path / "dist").glob("*.whl")
+    with zipfile.ZipFile(built) as wheel:
+        assert expected <= set(wheel.namelist())
+        wheel.extractall(tmp_path / "installed")
+    use = "from bench3dmm.pages.html import __file__, html_page; print(__file__); print(html_page('Title', []))"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
+    page = subprocess.run(
+        [sys.executable, "-c", use], cwd=tmp_path / "dist", env=environment, check=True, capture_output=True, text=True
+    ).stdout
+    assert page.startswith(str(tmp_path / "installed")) and "<h1>Title</h1>" in page
 
 
 def test_readme_shows_commands_picture_and_tree():

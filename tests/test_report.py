@@ -5,30 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from html.parser import HTMLParser
 
 import pytest
 from conftest import as_registered, sphere_dataset
 from edited_results import edited_result
+from html_checker import check
 from synthetic_results import make_result
 
 from bench3dmm.cli import app as cli
 from bench3dmm.data import registry as data
 from bench3dmm.errors import Bench3dmmError, DataError, UnknownNameError
 from bench3dmm.pages import report
-from bench3dmm.pages.page import (
-    Badge,
-    Facts,
-    Heading,
-    Notice,
-    Picture,
-    Table,
-    Text,
-    html_page,
-    html_text,
-    markdown_page,
-    markdown_text,
-)
 from bench3dmm.papers.artefacts import ARTEFACTS
 from bench3dmm.papers.neural3dmm_bu3dfe.claims import CLAIMS
 from bench3dmm.papers.neural3dmm_bu3dfe.effects import FIG5_BU3DFE
@@ -40,96 +27,6 @@ from bench3dmm.runs.results import save_result
 SETUP = Setup("ball", "sphere", "smoke")
 QUICK_TO_DRAW = ("table1", "table2", "figure4", "figure8", "generalization")
 NASTY = "<script>alert('&')</script> | `device`"
-VOID = {"meta", "img", "br"}
-
-
-class Checker(HTMLParser):
-    """Collects what a page is made of, and what is wrong with it."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.open, self.wrong, self.tags, self.ids, self.links, self.text = [], [], [], [], [], ""
-        self.feed(page)
-        self.close()
-        self.wrong += [f"<{tag}> is not closed" for tag in self.open]
-
-    def handle_starttag(self, tag, attributes):
-        attributes = dict(attributes)
-        self.tags.append(tag)
-        if tag not in VOID:
-            self.open.append(tag)
-        if "id" in attributes:
-            self.ids.append(attributes["id"])
-        if tag == "img" and not attributes.get("alt"):
-            self.wrong.append("an image without alternative text")
-        for name in ("src", "href"):
-            value = attributes.get(name)
-            if value and not value.startswith(("#", "data:image/png;base64,")):
-                self.wrong.append(f"loads {value[:60]}")
-            if value and value.startswith("#"):
-                self.links.append(value[1:])
-
-    def handle_endtag(self, tag):
-        if not self.open or self.open.pop() != tag:
-            self.wrong.append(f"</{tag}> closes nothing")
-
-    def handle_data(self, text):
-        if self.open[-1:] != ["style"]:
-            self.text += text
-
-
-def check(page):
-    checker = Checker(page)
-    assert not checker.wrong
-    assert not {"script", "link", "iframe", "object", "base"} & set(checker.tags)
-    assert "@import" not in page and "url(" not in page
-    assert len(set(checker.ids)) == len(checker.ids)
-    assert set(checker.links) <= set(checker.ids)
-    return checker
-
-
-# --- pages ------------------------------------------------------------------------------------------------------
-
-BLOCKS = [
-    Heading("First & last"),
-    Text("Run `a <b>|c`, then *rest* of [it]\nand < more_of_it"),
-    Notice("none of it; run `bench3dmm sweep x`"),
-    Facts([("what", "a|b"), ("verdicts", (Badge("2 <good>", "good"), Badge("1 open", "open")))]),
-    Table(["name", "mm"], [["a\nb | c", "1.5 ± 0.2"], ["`x|y`", "–"]], "Cap_tion", "No*te", stacked=True),
-    Picture("figure4", b"\x89PNG", 400, 'A "quoted" caption < here'),
-]
-
-
-def test_html_page_is_whole_and_escaped():
-    page = html_page("Title <&>", BLOCKS)
-    checker = check(page)
-    assert "<title>Title &lt;&amp;&gt;</title>" in page
-    assert "<code>a &lt;b&gt;|c</code>" in page
-    assert 'alt="A &quot;quoted&quot; caption &lt; here"' in page
-    assert '<span class="badge good">✓ 2 &lt;good&gt;</span>' in page
-    assert '<td class="number" data-label="mm">1.5 ± 0.2</td>' in page
-    assert "a<br>b | c" in page
-    assert checker.links == ["first-last"]
-    assert "prefers-color-scheme: dark" in page and "@media print" in page and 'name="viewport"' in page
-
-
-def test_markdown_page_is_escaped_and_its_tables_are_square():
-    page = markdown_page("Title", BLOCKS, "my files")
-    assert "Run `a <b>|c`, then \\*rest\\* of \\[it\\]\nand \\< more\\_of\\_it" in page
-    assert "> **Missing.** none of it" in page
-    assert "- verdicts: **✓ 2 \\<good\\>** **? 1 open**" in page
-    assert "](my%20files/figure4.png)" in page
-    assert "| a<br>b \\| c | 1.5 ± 0.2 |" in page and r"| `x\|y` | – |" in page
-    rows = [line for line in page.splitlines() if line.startswith("|")]
-    assert {len(re.findall(r"(?<!\\)\|", line)) for line in rows} == {3}
-
-
-@pytest.mark.parametrize("convert", [html_text, markdown_text])
-def test_a_lone_backtick_is_a_backtick(convert):
-    assert convert("5` tall").replace("\\", "") == "5` tall"
-
-
-# --- reports ----------------------------------------------------------------------------------------------------
 
 
 def published(run):
@@ -242,6 +139,16 @@ def test_report_is_the_same_again_and_keeps_no_old_picture(written, stored):
     report.write_report(SETUP, stored, page)
     assert [path.read_bytes() for path in written] == before
     assert not old.exists()
+
+
+def test_a_folder_of_templates_restyles_the_page(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "ARTEFACTS", {})
+    store(tmp_path, lambda run: run in SETUP.runs("splits"))
+    style = tmp_path / "mine" / "style.css"
+    style.parent.mkdir()
+    style.write_text("main { color: teal }")
+    page, *_ = report.write_report(SETUP, tmp_path, tmp_path / "page.html", templates=style.parent)
+    assert "<style>\nmain { color: teal }\n</style>" in page.read_text()
 
 
 def test_what_is_missing_stands_in_its_place_with_its_command(tmp_path):

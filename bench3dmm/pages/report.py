@@ -16,19 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench3dmm.data.registry import check_datasets
 from bench3dmm.errors import Bench3dmmError, DataError
-from bench3dmm.pages.page import (
-    Badge,
-    Block,
-    Cell,
-    Facts,
-    Heading,
-    Notice,
-    Picture,
-    Table,
-    Text,
-    html_page,
-    markdown_page,
-)
+from bench3dmm.pages.html import html_page
 from bench3dmm.papers.artefacts import ARTEFACTS
 from bench3dmm.papers.comparison.chosen import PEER_EXPERIMENTS, peers_headline
 from bench3dmm.papers.lamm.tables import EDITING_EXPERIMENTS
@@ -45,6 +33,8 @@ from bench3dmm.record.run import Run
 from bench3dmm.runs.stored import stored_results
 from bench3dmm.statistics.claims import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, Verdict
 from bench3dmm.system.storage import write_atomically, write_json, write_text
+from bench3dmm.view.blocks import Badge, Block, Cell, Facts, Heading, Notice, Picture, Table, Text
+from bench3dmm.view.markdown import markdown_page
 from bench3dmm.view.style import DPI, style
 from bench3dmm.view.verdicts import claims_figure
 
@@ -100,6 +90,7 @@ def write_report(
     setup: Setup | None = None,
     results_dir: str | Path = DEFAULT_RESULTS,
     output: str | Path = "report.html",
+    templates: str | Path | None = None,
 ) -> tuple[Path, Path, Path]:
     """Write the report of what is stored.
 
@@ -108,6 +99,7 @@ def write_report(
         results_dir: where they are stored.
         output: the HTML page, which holds its pictures. Beside it comes the same as Markdown, ``report.md``, with its
             pictures in ``report_files``, and for programs ``report.json``: what was measured, and the verdicts.
+        templates: a folder of templates and style that restyle the HTML page, see `bench3dmm.pages.html.html_page`.
 
     Returns:
         The HTML, the Markdown and the JSON file.
@@ -125,7 +117,7 @@ def write_report(
     folder = page.with_name(f"{page.stem}_files")
     _write_pictures([block for block in blocks if isinstance(block, Picture)], folder)
     write_text(markdown, markdown_page(evidence.title, blocks, folder.name))
-    write_text(page, html_page(evidence.title, blocks))
+    write_text(page, html_page(evidence.title, blocks, templates))
     numbers = page.with_suffix(".json")
     write_json(numbers, _numbers(evidence))
     return page, markdown, numbers

@@ -18,7 +18,6 @@ import numpy as np
 
 from bench3dmm.data.tables import persons
 from bench3dmm.errors import DataError
-from bench3dmm.pages.page import Notice, Table, markdown_table, markdown_text
 from bench3dmm.papers.neural3dmm_bu3dfe.experiments import (
     RELEASED_TEST_SHARE,
     RELEASED_VALIDATION,
@@ -40,6 +39,8 @@ from bench3dmm.statistics.bootstrap import (
 )
 from bench3dmm.system.checkout import ROOT
 from bench3dmm.system.storage import write_text
+from bench3dmm.view.blocks import Notice, Table
+from bench3dmm.view.markdown import markdown_table, markdown_text
 
 if TYPE_CHECKING:
     import pandas as pd
