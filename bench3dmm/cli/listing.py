@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -16,43 +16,11 @@ from bench3dmm.record.run import Run
 
 commands = typer.Typer()
 
-
-@commands.command("list")
-def list_names(
-    what: Annotated[
-        str | None,
-        typer.Argument(help="datasets, splits, models, presets, losses, profiles, tasks, experiments or results."),
-    ] = None,
-    results_dir: Annotated[Path, typer.Option(help="For: list results.")] = Path("results"),
-) -> None:
-    """Show what can be chosen, or the stored results."""
-    kinds: dict[str, Callable[[], list[tuple[str, str]]]] = {
-        "datasets": _datasets,
-        "splits": _splits,
-        "models": _models,
-        "presets": _presets,
-        "losses": _losses,
-        "profiles": _profiles,
-        "tasks": _tasks,
-        "experiments": _experiments,
-    }
-    if what == "results":
-        _list_results(results_dir)
-    elif what is None:
-        for kind, described in kinds.items():
-            pairs = ((name, note) for name, note in described() if "@" not in name)
-            names = (f"{name} ({note})" if kind == "presets" else name for name, note in pairs)
-            typer.echo(f"{kind + ':':<13}{', '.join(names)}")
-    elif what in kinds:
-        lines = kinds[what]()
-        width = max(14, 2 + max(len(name) for name, _ in lines))
-        for name, description in lines:
-            typer.echo(f"{name:<{width}}{description}".rstrip())
-    else:
-        raise UnknownNameError("thing to list", what, [*kinds, "results"])
+Lines = list[tuple[str, str]]
+"""Names, each with what is to be said of it."""
 
 
-def _datasets() -> list[tuple[str, str]]:
+def _datasets() -> Lines:
     from bench3dmm.data.cache import imported_note
     from bench3dmm.data.registry import dataset_names, variant_names
 
@@ -64,7 +32,7 @@ def _datasets() -> list[tuple[str, str]]:
     return [(name, notes.get(name) or imported_note(name)) for name in dataset_names()] + variants
 
 
-def _splits() -> list[tuple[str, str]]:
+def _splits() -> Lines:
     from bench3dmm.data.splits import split_names
 
     notes = {"percentage": "90/10 within each identity", "identity": "92/8 of the identities"}
@@ -72,24 +40,32 @@ def _splits() -> list[tuple[str, str]]:
     return [*((name, notes.get(name, "")) for name in split_names()), without]
 
 
-def _models() -> list[tuple[str, str]]:
+def _described(names: Iterable[str], note: Callable[[str], str]) -> Lines:
+    """Names with a line about each; of somebody else's that is broken, why it cannot be used."""
+    described = []
+    for name in names:
+        try:
+            described.append((name, note(name)))
+        except PluginError as error:
+            described.append((name, f"cannot be used: {error}"))
+    return described
+
+
+def _models() -> Lines:
     from bench3dmm.models.registry import model_names, model_origin, model_summary
 
     def note(name: str) -> str:
-        """Of somebody else's model also whose it is, or why it cannot be used."""
-        try:
-            whose = model_origin(name)
-        except PluginError as error:
-            return f"cannot be used: {error}"
+        """Of somebody else's model also whose it is."""
+        whose = model_origin(name)
         if not whose:
             return model_summary(name)
         package = f"from {whose['package'] or whose['module']} {whose['version'] or ''}".strip()
         return f"{model_summary(name)} ({package})".strip()
 
-    return [(name, note(name)) for name in model_names()]
+    return _described(model_names(), note)
 
 
-def _presets() -> list[tuple[str, str]]:
+def _presets() -> Lines:
     from bench3dmm.models.registry import model_names, preset_names
 
     presets = []
@@ -101,13 +77,13 @@ def _presets() -> list[tuple[str, str]]:
     return presets
 
 
-def _losses() -> list[tuple[str, str]]:
+def _losses() -> Lines:
     from bench3dmm.training.losses import LOSSES
 
     return [(name, (weights.__doc__ or "").partition("\n")[0]) for name, weights in LOSSES.items()]
 
 
-def _profiles() -> list[tuple[str, str]]:
+def _profiles() -> Lines:
     def size(at_most: int | None) -> str:
         return "all" if at_most is None else f"at most {at_most:,}"
 
@@ -117,13 +93,13 @@ def _profiles() -> list[tuple[str, str]]:
     ]
 
 
-def _tasks() -> list[tuple[str, str]]:
-    from bench3dmm.tasks.registry import TASKS
+def _tasks() -> Lines:
+    from bench3dmm.tasks.registry import get_task, task_names
 
-    return list(TASKS.items())
+    return _described(task_names(), lambda name: get_task(name).summary)
 
 
-def _experiments() -> list[tuple[str, str]]:
+def _experiments() -> Lines:
     from bench3dmm.papers.registry import experiments
 
     return [(name, experiment.summary) for name, experiment in experiments().items()]
@@ -141,3 +117,37 @@ def _list_results(results_dir: Path) -> None:
     order = sorted(range(len(runs)), key=lambda place: [shown_value(runs[place], name) for name in SORTED])
     errors = error_cells(frame)
     print_runs([runs[place] for place in order], ERRORS, [errors[place] for place in order])
+
+
+KINDS: dict[str, Callable[[], Lines]] = {
+    "datasets": _datasets,
+    "splits": _splits,
+    "models": _models,
+    "presets": _presets,
+    "losses": _losses,
+    "profiles": _profiles,
+    "tasks": _tasks,
+    "experiments": _experiments,
+}
+
+
+@commands.command("list")
+def list_names(
+    what: Annotated[str | None, typer.Argument(help=f"{', '.join(KINDS)} or results.")] = None,
+    results_dir: Annotated[Path, typer.Option(help="For: list results.")] = Path("results"),
+) -> None:
+    """Show what can be chosen, or the stored results."""
+    if what == "results":
+        _list_results(results_dir)
+    elif what is None:
+        for kind, described in KINDS.items():
+            lines = ((name, note) for name, note in described() if "@" not in name)
+            names = (f"{name} ({note})" if kind == "presets" else name for name, note in lines)
+            typer.echo(f"{kind + ':':<13}{', '.join(names)}")
+    elif what in KINDS:
+        listed = KINDS[what]()
+        width = max(14, 2 + max(len(name) for name, _ in listed))
+        for name, description in listed:
+            typer.echo(f"{name:<{width}}{description}".rstrip())
+    else:
+        raise UnknownNameError("thing to list", what, [*KINDS, "results"])
