@@ -1,5 +1,5 @@
 """``python -m bench3dmm``"""
 
-from bench3dmm.cli.app import main
+from bench3dmm.cli import main
 
 main()

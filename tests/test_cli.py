@@ -13,9 +13,9 @@ import typer
 from conftest import sphere_dataset
 from synthetic_results import make_result
 
-from bench3dmm import experiments
 from bench3dmm.cli import app as cli
 from bench3dmm.data import registry as data
+from bench3dmm.papers.neural3dmm_bu3dfe import experiments
 from bench3dmm.papers.registry import experiment
 from bench3dmm.runs.results import save_result
 
