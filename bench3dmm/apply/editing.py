@@ -1,7 +1,7 @@
 """Editing meshes by regions: displacements by name, regions of somebody else, random regions.
 
-Everything ends in displacements of control vertices, given to any editor (see `bench3dmm.tasks.parts.edits`); those of a
-region that is not edited are zero (LAMM, section 3.3).
+Everything ends in displacements of control vertices, given to any editor (see `bench3dmm.tasks.parts.edits`); those of
+a region that is not edited are zero (LAMM, section 3.3).
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import bench3dmm
 from bench3dmm.apply.trained import TrainedModel
 from bench3dmm.data.dataset import Dataset
 from bench3dmm.data.registry import load_dataset
@@ -20,6 +19,7 @@ from bench3dmm.runs.results import Result, load_result, result_path
 from bench3dmm.runs.stored import stored_run
 from bench3dmm.system.device import resolve_device
 from bench3dmm.system.storage import canonical_json, hash_file, write_json
+from bench3dmm.system.version import __version__
 from bench3dmm.tasks.published import run_command
 from bench3dmm.training.weights import Weights, read_weights, write_weights
 
@@ -96,7 +96,7 @@ def export(
         "metrics": result.metrics,
         "provenance": result.provenance,
         "exported": {
-            "bench3dmm": bench3dmm.__version__,
+            "bench3dmm": __version__,
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         },
     }
@@ -222,7 +222,7 @@ def _read_document(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: not the JSON of an exported model{hint}")
     if version != VERSION:
         raise DataError(
-            f"{path}: of format version {version}, bench3dmm {bench3dmm.__version__} reads {VERSION}; export the run "
+            f"{path}: of format version {version}, bench3dmm {__version__} reads {VERSION}; export the run "
             "again, or use the version that wrote it"
         )
     stored = document.pop("sha256", None)

@@ -94,7 +94,8 @@ def preset_names(model: str) -> tuple[str, ...]:
 
 
 def task_names(model: str) -> list[str]:
-    """The tasks a model takes part in. Raises UnknownNameError."""
+    """The tasks a model is registered for; tasks that any model may take part in are not named. Raises
+    UnknownNameError."""
     return list(_entry(model).training)
 
 
@@ -103,8 +104,9 @@ def published_training(model: str, preset: str, task: str = Run.task) -> dict[st
 
     Raises UnknownNameError.
     """
-    check_model(model, preset, task)
-    return dict(_entry(model).training[task])
+    check_model(model, preset)
+    by_task = _entry(model).training
+    return dict(by_task.get(task, by_task[Run.task]))
 
 
 def closed_form(model: str) -> bool:
@@ -123,12 +125,10 @@ def build_model(name: str, hierarchy: Hierarchy, latent: int, *, preset: str = "
     return _entry(name).build(hierarchy, latent, preset=preset)
 
 
-def check_model(name: str, preset: str, task: str = Run.task) -> None:
-    """Raises UnknownNameError for a model, or a preset or task of that model, that does not exist."""
+def check_model(name: str, preset: str) -> None:
+    """Raises UnknownNameError for a model, or a preset of that model, that does not exist."""
     if preset not in preset_names(name):
         raise UnknownNameError(f"preset of model {name}", preset, preset_names(name))
-    if task not in task_names(name):
-        raise UnknownNameError(f"task of model {name}", task, task_names(name))
 
 
 def model_origin(name: str) -> dict[str, str | None] | None:

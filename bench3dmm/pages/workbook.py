@@ -8,13 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench3dmm.apply.exported import load_run
+from bench3dmm.data.registry import load_dataset
 from bench3dmm.errors import DataError
-from bench3dmm.papers.neural3dmm_bu3dfe.experiments import FIGURES
-from bench3dmm.papers.paper import SEEDS
+from bench3dmm.papers.artefact import Material
+from bench3dmm.papers.protocol import SEEDS
+from bench3dmm.papers.registry import papers
 from bench3dmm.papers.setup import Setup
-from bench3dmm.runs.results import result_path, results_folder
+from bench3dmm.papers.shown import claims, paper_of_claim, verdicts
+from bench3dmm.runs.results import Result, result_path, results_folder
 from bench3dmm.runs.stored import stored_results
 from bench3dmm.runs.sweep import sweep
+from bench3dmm.statistics.claims import Verdict, verdict_table
 from bench3dmm.view.style import save_figure
 from bench3dmm.view.tables import save_table
 
@@ -24,8 +29,6 @@ if TYPE_CHECKING:
 
     from bench3dmm.apply.generative import Autoencoder
     from bench3dmm.data.dataset import Dataset
-    from bench3dmm.runs.results import Result
-    from bench3dmm.statistics.claims import Verdict
 
 
 SHOWN = ["quote", "place", "effect is", "holds if", "paper", "ours", "95 % interval", "verdict", "because"]
@@ -91,8 +94,6 @@ class Workbook:
 
         Their datasets are loaded too, so that one that has to be generated says so here and not between the numbers.
         """
-        from bench3dmm.data.registry import load_dataset
-
         runs = self.setup.runs(*experiments, **where)
         sweep(runs, self.results_dir, self.device, jobs=self.jobs)
         for name in dict.fromkeys(run.dataset for run in runs):
@@ -106,8 +107,6 @@ class Workbook:
         Raises:
             DataError: results are shared without their weights: the command that trains them again.
         """
-        from bench3dmm.apply.exported import load_run
-
         models = {}
         for run in (result.run for result in results):
             models[run.run_id] = load_run(result_path(run, self.results_dir))
@@ -128,8 +127,6 @@ class Workbook:
 
     def dataset(self, place: str) -> Dataset:
         """The dataset in the place of ``coma`` or ``bu3dfe``."""
-        from bench3dmm.data.registry import load_dataset
-
         return load_dataset(getattr(self.setup, place))
 
     def figure(self, figure: Figure, name: str) -> Figure:
@@ -163,28 +160,24 @@ class Workbook:
             print(error)
 
     def judge(self, *ids: str) -> list[Verdict]:
-        """The verdicts on claims (all, if none is named) from the results trained or loaded so far."""
-        from bench3dmm.errors import UnknownNameError
-        from bench3dmm.papers.neural3dmm_bu3dfe.claims import CLAIMS
-        from bench3dmm.papers.neural3dmm_bu3dfe.evidence import evaluate_claims
-        from bench3dmm.papers.neural3dmm_bu3dfe.published import published_numbers
+        """The verdicts on claims of a paper from the results trained or loaded so far; on all of the first one's, if
+        none is named. Raises UnknownNameError for a claim that no paper makes."""
+        wanted = [(paper_of_claim(name), name) for name in ids] or [
+            (paper, name) for paper in [next(iter(papers()))] for name in claims(paper)
+        ]
+        material = Material(self.results, self._datasets(), self.setup)
+        found = {
+            (paper, verdict.claim.id): verdict
+            for paper in dict.fromkeys(paper for paper, _ in wanted)
+            for verdict in verdicts(paper, material)
+        }
+        return [found[key] for key in wanted]
 
-        known = {claim.id: claim for claim in CLAIMS}
-        for name in ids:
-            if name not in known:
-                raise UnknownNameError("claim", name, known)
-        claims = [known[name] for name in ids or known]
-        places = dict.fromkeys(cell.dataset for claim in claims for cell in claim.needs)
-        datasets = {dataset.name: dataset for dataset in map(self.dataset, places)}
-        claimed = set(self.setup.runs(*FIGURES))
-        return evaluate_claims(
-            [result for result in self.results if result.run in claimed],
-            self.setup.coma,
-            self.setup.bu3dfe,
-            datasets=datasets,
-            paper=published_numbers(),
-            claims=claims,
-        )
+    def _datasets(self) -> dict[str, Dataset]:
+        """Those of the results, in either place."""
+        places = dict.fromkeys((self.setup.coma, self.setup.bu3dfe))
+        used = {result.run.dataset for result in self.results}
+        return {name: load_dataset(name) for name in places if name in used}
 
     def verdicts(self, *ids: str) -> pd.DataFrame:
         """The same as a table, see `claims_table`."""
@@ -213,8 +206,6 @@ class Workbook:
 
 def claims_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
     """Verdicts as notebooks show them; below on which data, and what else a reader should know of the claims."""
-    from bench3dmm.statistics.claims import verdict_table
-
     table = verdict_table(verdicts).rename(columns={"reason": "because"})[SHOWN].round(3)
     measured = dict.fromkeys(part for verdict in verdicts for part in verdict.data.split("; "))
     notes: dict[str, list[str]] = {}

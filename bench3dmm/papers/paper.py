@@ -18,6 +18,7 @@ class Paper:
 
     Attributes:
         name: of its folder.
+        short: as headings say it.
         title, citation: as printed, and authors with venue and year; both empty for what is this project's own.
         summary: a line about what is done here.
         experiments: by name, which runs they are; the first line of each function's docstring says what for.
@@ -27,6 +28,7 @@ class Paper:
     """
 
     name: str
+    short: str
     summary: str
     title: str = ""
     citation: str = ""

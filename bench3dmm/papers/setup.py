@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 
 BENCH_JSON = CHECKOUT_RESULTS / "bench.json"  # speed and memory, as ``bench3dmm bench`` measured them
+PRINTED = {"coma": "COMA", "bu3dfe": "BU3DFE"}
+"""The licensed datasets, by the names they are imported under, as papers write them."""
+
 CELL = ("dataset", "split", "model", "loss", "latent")  # what is varied; seeds are averaged over
 
 

@@ -12,12 +12,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import bench3dmm
 from bench3dmm.data.registry import foreign_loader
 from bench3dmm.errors import PluginError, UnknownNameError
 from bench3dmm.models.registry import model_origin
 from bench3dmm.system.checkout import ROOT
 from bench3dmm.system.origin import origin
+from bench3dmm.system.version import __version__
 from bench3dmm.tasks.registry import task_origin
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def changed_since(run: Run, provenance: Mapping[str, Any]) -> str:
 def versions() -> dict[str, str]:
     """This package's, Python's and the numerical libraries'."""
     return {
-        "bench3dmm": bench3dmm.__version__,
+        "bench3dmm": __version__,
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in LIBRARIES},
     }

@@ -85,7 +85,7 @@ def stored_competitors(
     if not chosen:
         said = ", ".join(f"{name} {listed(values)}" for name, values in asked.items())
         raise DataError(
-            f"{Path(results_dir) / profile}: no run of the task {task} to rank is stored{f' with {said}' if said else ''}; "
+            f"{Path(results_dir) / profile}: no run of {task} to rank is stored{f' with {said}' if said else ''}; "
             "`bench3dmm list results` shows what there is, `bench3dmm list experiments` what a sweep trains"
         )
     chosen.sort(key=lambda run: (run.dataset, run.split != Run.split, run.split, run.model))

@@ -41,8 +41,8 @@ class Comparison:
     """A stored result beside the same run trained again.
 
     Attributes:
-        seeds: scores of all stored seeds of the run's configuration, its own among them. A score is the headline measure
-            of the run's task, such as the mean error in mm.
+        seeds: scores of all stored seeds of the run's configuration, its own among them. A score is the headline
+            measure of the run's task, such as the mean error in mm.
     """
 
     stored: Result

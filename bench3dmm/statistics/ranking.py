@@ -2,16 +2,16 @@
 
 Two models are compared by the difference of their mean errors on the same test meshes. In a resample the same persons
 are drawn for both, so that what is hard for both cancels; seeds are drawn for each model by itself, since seed 1 of
-one model has nothing in common with seed 1 of another (see `bench3dmm.statistics.bootstrap`). The draws of seeds are enlarged to
-Student's t with the degrees of freedom that belong to a difference of two such means (Welch, "The generalization of
-'Student's' problem when several different population variances are involved", 1947).
+one model has nothing in common with seed 1 of another (see `bench3dmm.statistics.bootstrap`). The draws of seeds are
+enlarged to Student's t with the degrees of freedom that belong to a difference of two such means (Welch, "The
+generalization of 'Student's' problem when several different population variances are involved", 1947).
 
 A pair whose 95 % interval holds 0 is a *tie*: these persons and seeds do not tell the two apart, which is not to say
 that they are equal. Otherwise the one with the smaller error is *better*. A model's rank is 1 + the number of models
 that are better than it. Ties are not transitive: where a ties with b and b with c, a may still be better than c; then
-a and b share rank 1, and c has rank 2. Every pair is judged alone: of twenty pairs of equal models one is expected
-to be told apart by chance. Where persons and three seeds are simulated, the intervals hold the true difference in 93
-to 98 of 100 cases (tests/test_ranking.py): fewest against a model without seeds, most where both parts are alike.
+a and b share rank 1, and c has rank 2. Every pair is judged alone: of twenty pairs of equal models one is expected to
+be told apart by chance. Where persons and three seeds are simulated, the intervals hold the true difference in 93 to
+98 of 100 cases (tests/test_ranking.py): fewest against a model without seeds, most where both parts are alike.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def base_run(run: Run) -> Run | None:
 
 
 def reconstruction_of(run: Run) -> Run:
-    """The reconstruction, with its published training, that otherwise has a run's fields: what a task may begin with."""
+    """The reconstruction, with its published training, that otherwise has a run's fields: a task may begin with it."""
     return published_run(**{name: value for name, value in run.as_dict().items() if name not in (*TRAINING, "task")})
 
 

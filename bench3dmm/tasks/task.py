@@ -115,7 +115,7 @@ class Task:
         return rows_of(run, dataset)
 
     def objective(self, run: Run, model: nn.Module, dataset: Dataset, rows: Rows, device: torch.device) -> Objective:
-        """What training makes small, see `bench3dmm.training.objective`. Meshes are those of ``rows.train``, in order."""
+        """What training makes small, see `bench3dmm.training.objective`; its meshes are those of ``rows.train``."""
         raise NotImplementedError
 
     def measure(

@@ -1,7 +1,7 @@
 """One training step (forward, backward, optimiser), done the way the device likes it.
 
-Both kinds take the examples of a batch (see `bench3dmm.training.objective`) and add the batch's loss, times its examples, to
-``total``, a tensor on the device: nothing is read back before the epoch ends.
+Both kinds take the examples of a batch (see `bench3dmm.training.objective`) and add the batch's loss, times its
+examples, to ``total``, a tensor on the device: nothing is read back before the epoch ends.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from bench3dmm.papers.paper import Paper
 
 PAPER = Paper(
     name="comparison",
+    short="All models",
     summary="PCA, CoMA, SpiralNet++, Neural3DMM and models of others on one protocol, ranked",
     experiments={
         "peers": experiments.peers,

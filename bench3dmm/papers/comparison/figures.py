@@ -11,10 +11,8 @@ import numpy as np
 
 from bench3dmm.errors import DataError
 from bench3dmm.papers.comparison.chosen import (
-    BENCH_JSON,
     COMMON_LATENT,
     HOLLOW,
-    INTERVALS,
     PLACES,
     Panel,
     chosen_of,
@@ -25,10 +23,11 @@ from bench3dmm.papers.comparison.chosen import (
     results_of,
 )
 from bench3dmm.papers.comparison.experiments import PEERS
-from bench3dmm.papers.setup import Chosen, Setup
+from bench3dmm.papers.setup import BENCH_JSON, Chosen, Setup
 from bench3dmm.statistics.ranking import LEAST_SEEDS, Standing, rankings
 from bench3dmm.view.camera import fit_view
 from bench3dmm.view.curves import run_line
+from bench3dmm.view.rankings import INTERVALS
 from bench3dmm.view.render import ERROR_MAP, contact_sheet, render_meshes
 from bench3dmm.view.style import INK, PALETTE, SOFT, add_footer, colour_bar, picture, style, tight_size
 

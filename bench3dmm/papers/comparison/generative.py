@@ -1,7 +1,8 @@
 """What the models can make, not only how well they compress: samples, lines between meshes, transferred expressions.
 
 Figures of one latent size and seed, a row a model, with its specificity beside it; and a table of what can be measured.
-Meshes are at fixed positions of the test set, not chosen by how they look. See `bench3dmm.apply.generative` for the methods.
+Meshes are at fixed positions of the test set, not chosen by how they look. See `bench3dmm.apply.generative` for the
+methods.
 """
 
 from __future__ import annotations
@@ -146,8 +147,9 @@ def generative_table(
 ) -> pd.DataFrame:
     """Specificity, and errors where the data hold the truth, in mm with 95 % intervals over test persons.
 
-    Columns: ``specificity``; ``transfer``, see `bench3dmm.apply.generative.transfer_errors`; ``its truth reconstructed``, the
-    part of that which is not the arithmetic's; ``interpolation``, see `path_errors`; ``its truth reconstructed`` again.
+    Columns: ``specificity``; ``transfer``, see `bench3dmm.apply.generative.transfer_errors`; ``its truth
+    reconstructed``, the part of that which is not the arithmetic's; ``interpolation``, see `path_errors`; ``its truth
+    reconstructed`` again.
     Below the models what needs none. Up to 200 test meshes, at even positions. See `sampling_figure`.
     """
     import pandas as pd

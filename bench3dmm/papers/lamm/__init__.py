@@ -11,6 +11,7 @@ from bench3dmm.papers.paper import Paper
 
 PAPER = Paper(
     name="lamm",
+    short="LAMM",
     title="Locally Adaptive Neural 3D Morphable Models",
     citation="Tarasiou et al., CVPR 2024",
     summary="faces edited by regions: how near edits come, what else moves",

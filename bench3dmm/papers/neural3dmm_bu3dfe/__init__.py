@@ -12,6 +12,7 @@ from bench3dmm.papers.paper import Paper
 
 PAPER = Paper(
     name="neural3dmm_bu3dfe",
+    short="Neural3DMM on BU3DFE",
     title="Neural 3D Morphable Models: Spiral Convolutional Networks for 3D Shape Representation Learning and "
     "Generation - Applied to the BU3DFE Dataset",
     citation="Mandelli and Mihalcea; replicates Bouritsas et al., ICCV 2019",

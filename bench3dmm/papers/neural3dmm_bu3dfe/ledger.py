@@ -108,8 +108,8 @@ def ledger_table(
 
     Columns: ``option`` that switches it; ``d``; ``error`` of which vertices; ``without`` and ``with`` it, the mean
     error in mm over seeds and test meshes; their ``difference`` with its 95 % interval, ``low`` to ``high``, see
-    `bench3dmm.statistics.bootstrap`; ``meshes`` tested without and with; ``compared``, ``paired`` where both were tested
-    on the same meshes, else ``unpaired``; ``seeds`` that both sides have.
+    `bench3dmm.statistics.bootstrap`; ``meshes`` tested without and with; ``compared``, ``paired`` where both were
+    tested on the same meshes, else ``unpaired``; ``seeds`` that both sides have.
 
     Args:
         results: any; those of `setup` are picked.

@@ -6,12 +6,10 @@ import functools
 
 import pandas as pd
 
-from bench3dmm.papers.setup import is_original
+from bench3dmm.papers.setup import PRINTED, is_original
 from bench3dmm.runs.results import CHECKOUT_RESULTS
 
 PAPER_CSV = CHECKOUT_RESULTS / "paper.csv"
-PRINTED = {"coma": "COMA", "bu3dfe": "BU3DFE"}
-"""The licensed datasets, by the names they are imported under, as the paper writes them."""
 
 
 @functools.cache

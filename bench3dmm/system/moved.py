@@ -1,0 +1,52 @@
+"""Modules that have moved: their old names still give what was in them, with a DeprecationWarning."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+
+class Moved(MetaPathFinder, Loader):
+    """Finds modules under the names that they had.
+
+    Args:
+        homes: by old name, the modules that now have what was in it.
+    """
+
+    def __init__(self, homes: Mapping[str, Sequence[str]]) -> None:
+        self.homes = homes
+
+    def find_spec(self, fullname: str, path: object = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if fullname not in self.homes:
+            return None
+        inside = any(name.startswith(f"{fullname}.") for name in self.homes)
+        return ModuleSpec(fullname, self, is_package=inside)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        old = module.__name__
+
+        def find(name: str) -> Any:
+            if not name.startswith("__"):
+                for home in self.homes[old]:
+                    found = importlib.import_module(home)
+                    if hasattr(found, name):
+                        warnings.warn(f"{old}.{name} has moved to {home}", DeprecationWarning, stacklevel=2)
+                        return getattr(found, name)
+            raise AttributeError(f"module {old!r} has no attribute {name!r}")
+
+        module.__getattr__ = find  # type: ignore[method-assign]
+
+
+def install(homes: Mapping[str, Sequence[str]]) -> None:
+    """From now on, old names are found; once."""
+    if not any(isinstance(finder, Moved) for finder in sys.meta_path):
+        sys.meta_path.append(Moved(homes))
