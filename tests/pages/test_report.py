@@ -7,6 +7,7 @@ import json
 import re
 
 import pytest
+from bench3dmm.papers.artefacts import ARTEFACTS
 from conftest import as_registered, sphere_dataset
 from edited_results import edited_result
 from html_checker import check
@@ -16,7 +17,6 @@ from bench3dmm.cli import app as cli
 from bench3dmm.data import registry as data
 from bench3dmm.errors import Bench3dmmError, DataError, UnknownNameError
 from bench3dmm.pages import report
-from bench3dmm.papers.artefacts import ARTEFACTS
 from bench3dmm.papers.neural3dmm_bu3dfe.claims import CLAIMS
 from bench3dmm.papers.neural3dmm_bu3dfe.effects import FIG5_BU3DFE
 from bench3dmm.papers.neural3dmm_bu3dfe.untested import UNTESTED

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,6 +20,7 @@ from bench3dmm.models import build_model
 from bench3dmm.record.run import Run
 from bench3dmm.runs.execute import execute, measure_again
 from bench3dmm.runs.results import load_result, result_path
+from bench3dmm.system.checkout import ROOT
 from bench3dmm.tasks.parts.edits import (
     EDITORS,
     MEASURES,
@@ -337,7 +337,7 @@ def test_a_model_that_does_not_take_part_is_named(tmp_path, registered):
 
 
 def test_regions_of_ones_own_as_documented(tmp_path, registered, monkeypatch):
-    documented = (Path(__file__).parent.parent / "docs/your-own-model.md").read_text()
+    documented = (ROOT / "docs/your-own-model.md").read_text()
     (code,) = (block for block in re.findall(r"```python\n(.*?)```", documented, re.S) if "Lamm(" in block)
     (tmp_path / "my_halves.py").write_text(code)
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
+
+from bench3dmm.system.checkout import ROOT
 
 COLUMNS = [
     "artefact",
@@ -22,7 +22,7 @@ COLUMNS = [
 
 @pytest.fixture(scope="module")
 def paper() -> pd.DataFrame:
-    return pd.read_csv(Path(__file__).parent.parent / "results" / "paper.csv")
+    return pd.read_csv(ROOT / "results" / "paper.csv")
 
 
 def series(paper: pd.DataFrame, **where) -> pd.Series:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from bench3dmm.papers.runs import peer_runs
 from conftest import as_registered, sphere_dataset
 from scipy.spatial.transform import Rotation
 
@@ -20,7 +21,6 @@ from bench3dmm.data import registry as data
 from bench3dmm.errors import Bench3dmmError, DataError
 from bench3dmm.pages.workbook import Workbook
 from bench3dmm.papers.comparison import generative as drawn
-from bench3dmm.papers.runs import peer_runs
 from bench3dmm.papers.setup import Setup
 from bench3dmm.record.run import Run
 from bench3dmm.runs.execute import execute

@@ -38,6 +38,7 @@ from bench3dmm.statistics.bootstrap import (
     resampled_means,
 )
 from bench3dmm.statistics.claims import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, verdict_table
+from bench3dmm.system.checkout import ROOT
 from bench3dmm.system.storage import canonical_json
 from bench3dmm.view.verdicts import LIMITS, claims_figure, margin
 
@@ -109,7 +110,7 @@ def verdict_on(claim_id: str, results: list[Result], **options):
 
 @pytest.fixture(scope="module")
 def paper() -> pd.DataFrame:
-    return pd.read_csv(Path(__file__).parent.parent / "results" / "paper.csv")
+    return pd.read_csv(ROOT / "results" / "paper.csv")
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ from bench3dmm.runs.results import load_result, load_results, result_path
 from bench3dmm.runs.stored import stored_results, stored_state
 from bench3dmm.tasks.published import published_run
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "tests" / "third_party"
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
+from bench3dmm.papers.runs import peer_runs
 
 from bench3dmm.apply.exported import load_run
 from bench3dmm.data import load_dataset, recipe_sha256
@@ -17,13 +17,13 @@ from bench3dmm.data.synthetic.makehuman import Registration, recipe, sample_tabl
 from bench3dmm.mesh.hierarchy import build_hierarchy
 from bench3dmm.models import closed_form
 from bench3dmm.papers.lamm.experiments import LAMM_LATENT, lamm_runs
-from bench3dmm.papers.runs import peer_runs
 from bench3dmm.record.profiles import PROFILES
 from bench3dmm.record.run import Run
 from bench3dmm.runs.execute import check_names
 from bench3dmm.runs.results import load_result, load_results, result_path
+from bench3dmm.system.checkout import ROOT
 
-RESULTS = Path(__file__).parent.parent / "results"
+RESULTS = ROOT / "results"
 STORED = sorted(RESULTS.glob("*/*.json"))
 LARGEST_MB = 48
 EDITING = lamm_runs("mh-scan", "small", [LAMM_LATENT], seed=[0], task="manipulation")

@@ -12,7 +12,7 @@ from bench3dmm.pages import notebooks
 from bench3dmm.runs import provenance, results
 from bench3dmm.system import checkout, plugins
 
-TOP = Path(__file__).resolve().parents[1]
+TOP = Path(__file__).resolve().parents[2]
 
 
 def test_the_checkout_is_where_the_project_s_folders_are():
