@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bench3dmm.system.plugins import KINDS, declared, root_of
+from bench3dmm.system.plugins import declaring, root_of
 
 OWN = "bench3dmm"
 
@@ -39,12 +39,9 @@ def _origin(thing: Callable[..., Any]) -> dict[str, str | None] | None:
 
 def _distribution(module: str, file: str | None) -> metadata.Distribution | None:
     """The installed package that a module belongs to: one that declares it here, or has its file."""
-    for group in KINDS:
-        for point in declared(group):
-            if root_of(point.module) == root_of(module) and point.dist:
-                return point.dist
-    if not file:
-        return None
+    declared = declaring(module)
+    if declared or not file:
+        return declared
     for name in metadata.packages_distributions().get(root_of(module), ()):
         found = metadata.distribution(name)
         if Path(file).resolve().is_relative_to(Path(str(found.locate_file(""))).resolve()):

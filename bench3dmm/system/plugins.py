@@ -1,9 +1,9 @@
-"""Models and datasets of somebody else's package: found through an entry point, or named by their import path.
+"""Models, datasets and tasks of somebody else's package: found through an entry point, or by their import path.
 
-An entry point is the published way: a package declares, in the group ``bench3dmm.models`` or ``bench3dmm.datasets``,
-a name and where the object is. Nothing is imported before that name is asked for, so a package that is broken harms
-nobody who does not ask. ``my_module:build``, for an object in no installed package, is found in the working directory
-too; it stays the name in the run, so that processes started later find the same.
+An entry point is the published way: a package declares, in the group ``bench3dmm.models``, ``bench3dmm.datasets`` or
+``bench3dmm.tasks``, a name and where the object is. Nothing is imported before that name is asked for, so a package
+that is broken harms nobody who does not ask. ``my_module:build``, for an object in no installed package, is found in
+the working directory too; it stays the name in the run, so that processes started later find the same.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any
 
 from bench3dmm.errors import PluginError
 
-MODELS, DATASETS = "bench3dmm.models", "bench3dmm.datasets"
+MODELS, DATASETS, TASKS = "bench3dmm.models", "bench3dmm.datasets", "bench3dmm.tasks"
 
-
-KINDS = {MODELS: "model", DATASETS: "dataset"}
+KINDS = {MODELS: "model", DATASETS: "dataset", TASKS: "task"}
+EXAMPLES = {MODELS: "my_module:build", DATASETS: "my_module:load", TASKS: "my_module:TASK"}
 
 
 def is_import_path(name: str) -> bool:
@@ -82,7 +82,14 @@ def declared_by(group: str, name: str) -> str:
     return ", ".join(package_of(point) for point in declared(group) if point.name == name)
 
 
+def declaring(module: str) -> metadata.Distribution | None:
+    """The installed package that declares, in any group, something in a module's top-level package."""
+    points = (point for group in KINDS for point in declared(group))
+    return next((point.dist for point in points if point.dist and root_of(point.module) == root_of(module)), None)
+
+
 def root_of(module: str) -> str:
+    """The top-level package of a module, by name."""
     return module.partition(".")[0]
 
 
@@ -90,6 +97,7 @@ def root_of(module: str) -> str:
 
 
 def declared(group: str) -> list[metadata.EntryPoint]:
+    """What installed packages declare in a group."""
     return _declared_on(group, tuple(sys.path))
 
 
@@ -103,8 +111,7 @@ def _from_path(group: str, name: str) -> Any:
     module_name, _, attribute = name.partition(":")
     kind = KINDS[group]
     if not all(part.isidentifier() for part in [*module_name.split("."), *attribute.split(".")]):
-        example = "my_module:build" if group == MODELS else "my_module:load"
-        raise PluginError(f"{kind} {name!r}: an import path is MODULE:NAME, such as {example}")
+        raise PluginError(f"{kind} {name!r}: an import path is MODULE:NAME, such as {EXAMPLES[group]}")
     here = str(Path.cwd())
     if not {"", here} & set(sys.path):
         sys.path.insert(0, here)  # as for `python -m`; and it stays, for what the module imports later
