@@ -22,6 +22,8 @@ from bench3dmm.system.storage import CACHE_VARIABLE, hash_arrays
 # Before torch is imported: on meshes this small more threads only get in each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+pytest_plugins = ["foreign_package"]
+
 
 def fake_hierarchy(sizes, lengths, seed=0):
     """Random index lists with the shapes of a hierarchy; spiral lengths are given per level."""
