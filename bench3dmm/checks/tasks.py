@@ -102,7 +102,7 @@ class _Subject:
 
     def _takes(self, model: str) -> bool:
         try:
-            return self.task.any_model and model_origin(model) is None or self.task.name in task_names(model)
+            return (self.task.any_model and model_origin(model) is None) or self.task.name in task_names(model)
         except PluginError:  # of a broken package
             return False
 
