@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import os
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -160,7 +161,7 @@ def _refuse_another_model(folder: Path, run_id: str) -> None:
 # --- load -------------------------------------------------------------------------------------------------------
 
 
-def load(path: str | Path, device: str = "cpu") -> TrainedModel:
+def load(path: str | os.PathLike[str], device: str = "cpu") -> TrainedModel:
     """An exported model, ready to use; nothing but its two files is read.
 
     Args:

@@ -6,10 +6,10 @@ measured where the data hold the truth: see `transfer_errors` and `path_errors`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from bench3dmm.errors import DataError
 from bench3dmm.tasks.parts.latent import LatentGaussian
@@ -45,10 +45,10 @@ def sample_shapes(model: Autoencoder, codes: np.ndarray, n: int, seed: int = 0, 
 # --- lines in the latent space ------------------------------------------------------------------------------------
 
 
-def line(start: np.ndarray, end: np.ndarray, places: Sequence[float]) -> np.ndarray:
+def line(start: np.ndarray, end: np.ndarray, places: ArrayLike) -> np.ndarray:
     """Points on the straight line from 0 at `start` to 1 at `end`, two arrays of one shape; (k, …) for k places."""
-    places = np.asarray(places, dtype=np.float64).reshape(-1, *[1] * np.ndim(start))
-    return (1 - places) * start + places * end
+    share = np.asarray(places, dtype=np.float64).reshape(-1, *[1] * np.ndim(start))
+    return (1 - share) * start + share * end
 
 
 def interpolate(model: Autoencoder, a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
@@ -56,7 +56,7 @@ def interpolate(model: Autoencoder, a: np.ndarray, b: np.ndarray, steps: int) ->
     return extrapolate(model, a, b, np.linspace(0, 1, steps))
 
 
-def extrapolate(model: Autoencoder, a: np.ndarray, b: np.ndarray, places: Sequence[float]) -> np.ndarray:
+def extrapolate(model: Autoencoder, a: np.ndarray, b: np.ndarray, places: ArrayLike) -> np.ndarray:
     """Meshes (k, V, 3) mm at places of the latent line: 0 is a, 1 is b, 1.5 half as far again beyond b.
 
     With a neutral face as a and the same person's expression as b, a place is the expression's strength.

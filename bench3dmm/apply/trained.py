@@ -16,7 +16,7 @@ from bench3dmm.data.normaliser import Normaliser
 from bench3dmm.errors import DataError
 from bench3dmm.mesh.partition import Partition
 from bench3dmm.mesh.template import Template
-from bench3dmm.models.interface import arrange
+from bench3dmm.models.interface import arrange, as_coder
 from bench3dmm.record.run import Run
 from bench3dmm.system.device import full_precision
 from bench3dmm.system.parallel import Workers, keep_freed_memory
@@ -116,10 +116,10 @@ class TrainedModel:
         return self._mapped(edited, meshes, self._check_meshes, (self.template.n_vertices, 3))
 
     def _encode(self, meshes: np.ndarray) -> np.ndarray:
-        return self.network.encode(self._normalised(meshes)).cpu().numpy()
+        return as_coder(self.network).encode(self._normalised(meshes)).cpu().numpy()
 
     def _decode(self, codes: np.ndarray) -> np.ndarray:
-        decoded = self.network.decode(torch.from_numpy(codes).to(self.device))
+        decoded = as_coder(self.network).decode(torch.from_numpy(codes).to(self.device))
         return self.normaliser.invert(decoded.cpu().numpy())
 
     def _reconstruct(self, meshes: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import torch
 from bench3dmm.bench.cases import Case, build_side
 from bench3dmm.bench.timing import Action, Timing, interleaved
 from bench3dmm.bench.worker import in_process
-from bench3dmm.models.interface import fitted_numbers, ready_to_infer
+from bench3dmm.models.interface import as_coder, fitted_numbers, ready_to_infer
 
 GENERATED = "face-12000"  # the size of the paper's meshes
 AT_ONCE = (1, 16)  # meshes generated one at a time, as in interactive use, and in batches
@@ -83,9 +83,11 @@ def training(mesh: str, model: str, preset: str, device: str) -> dict[str, Any]:
 
 
 def _decoding(model: torch.nn.Module, z: torch.Tensor) -> Action:
+    coder = as_coder(model)
+
     def decode(count: int) -> None:
         with torch.inference_mode():
             for _ in range(count):
-                model.decode(z)  # type: ignore[operator]  # torch: any attribute may be a tensor
+                coder.decode(z)
 
     return decode

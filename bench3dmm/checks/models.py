@@ -21,7 +21,7 @@ from torch.utils._pytree import tree_leaves
 from bench3dmm.checks.subject import NEAR, SIZES, NotAsked, Subject, Wrong, codes, decode, difference, encode, listed
 from bench3dmm.checks.suite import FAILED, SKIPPED, Check, outcome_of, short
 from bench3dmm.errors import Bench3dmmError
-from bench3dmm.models.interface import arrange
+from bench3dmm.models.interface import arrange, as_coder, has_closed_form
 from bench3dmm.models.registry import check_model as check_model_name
 from bench3dmm.models.registry import closed_form, preset_names, published_training
 from bench3dmm.record.run import TRAINING, Run
@@ -138,7 +138,7 @@ def _facts(s: Subject) -> str:
     names = [name for name, _ in model.named_parameters()]
     if isinstance(undecayed, str) or any(not any(n.startswith(start) for n in names) for start in undecayed):
         raise Wrong(f"undecayed = {undecayed!r}: it must be a tuple of beginnings of parameters' names")
-    if closed_form(s.name) and not hasattr(model, "fit_closed_form"):
+    if closed_form(s.name) and not has_closed_form(model):
         raise Wrong("registered with closed_form=True, but the model has no fit_closed_form(x)")
     told = [f"{name} {value}" for name, value in training.items()]
     return (
@@ -153,7 +153,7 @@ def _memory_order(s: Subject) -> str:
         raise NotAsked("batch_innermost is not set: meshes come in the usual order")
     z = encode(model, x)
     with torch.no_grad():
-        arranged = model.encode(arrange(model, x))
+        arranged = as_coder(model).encode(arrange(model, x))
     if difference(arranged, z) > NEAR:
         raise Wrong(
             "with batch_innermost other codes came out of meshes that only lie otherwise in memory: do not "
@@ -165,7 +165,7 @@ def _memory_order(s: Subject) -> str:
 def _gradient(s: Subject) -> str:
     """The loss must have a finite gradient by every parameter that takes part."""
     model = s.build().train()
-    if hasattr(model, "fit_closed_form"):
+    if has_closed_form(model):
         raise NotAsked("fitted in closed form")
     named = dict(model.named_parameters())
     if not named:
@@ -178,7 +178,7 @@ def _gradient(s: Subject) -> str:
     if wild := [name for name, part in found.items() if part is not None and not part.isfinite().all()]:
         raise Wrong(f"the gradient of {listed(wild)} is not finite on smooth faces: look for a root or log of zero")
     without = [name for name, part in found.items() if part is None]
-    if without and not model.encode(x.clone()).requires_grad:
+    if without and not as_coder(model).encode(x.clone()).requires_grad:
         raise Wrong(
             f"{listed(without)} gets no gradient, since codes carry none: is there a detach or no_grad in encode?"
         )
@@ -239,7 +239,7 @@ def _learns(s: Subject) -> str:
     """The project's own trainer must lower the error."""
     model = s.build()
     x = s.meshes(model)
-    if hasattr(model, "fit_closed_form"):
+    if has_closed_form(model):
         fit(model, x, mean_absolute, _schedule(s, len(x), 1), 0, progress=False)
         mean, error = x.abs().mean().item(), (decode(model, encode(model, x)) - x).abs().mean().item()
         if not error < LEARNT * mean:
@@ -368,7 +368,7 @@ class _Devices(TorchFunctionMode):
 def _device(s: Subject) -> str:
     """Everything the model computes with must follow it to a device."""
     model, x = s.fitted()
-    moved = copy.deepcopy(model).to("meta")  # a device without memory: what was left behind shows
+    moved = as_coder(copy.deepcopy(model).to("meta"))  # a device without memory: what was left behind shows
     there = torch.zeros(x.shape, device="meta")
     with _Devices() as devices, torch.no_grad():
         try:
@@ -403,7 +403,7 @@ def _modes(s: Subject) -> str:
     model, x = s.fitted()
     with torch.inference_mode():
         model(x.clone())
-    if not hasattr(model, "fit_closed_form"):
+    if not has_closed_form(model):
         gradients(model.train(), x.clone(), mean_absolute)
     if not model.eval()(x.clone()).isfinite().all():
         raise Wrong("after a training step without an update its reconstructions are not finite")

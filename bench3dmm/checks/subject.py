@@ -15,6 +15,7 @@ from bench3dmm.data.dataset import Dataset
 from bench3dmm.data.normaliser import Normaliser
 from bench3dmm.data.synthetic.sizes import face
 from bench3dmm.mesh.hierarchy import Hierarchy, build_hierarchy
+from bench3dmm.models.interface import as_coder, has_closed_form
 from bench3dmm.models.registry import build_model
 from bench3dmm.record.run import Run
 from bench3dmm.system.device import seeded
@@ -69,7 +70,7 @@ class Subject:
         """A fresh model in evaluation mode, fitted if that is done in closed form, and meshes."""
         model = self.build()
         meshes = self.meshes(model)
-        if hasattr(model, "fit_closed_form"):
+        if has_closed_form(model):
             model.fit_closed_form(meshes.clone())
         return model.eval(), meshes
 
@@ -95,12 +96,12 @@ def _faces(size: int, count: int) -> Dataset:
 def encode(model: nn.Module, x: torch.Tensor, seed: int = 0) -> torch.Tensor:
     """Of a copy and from one random state: what changes its input or draws at random fails one check, not all."""
     with torch.no_grad(), seeded(seed):
-        return model.encode(x.clone())
+        return as_coder(model).encode(x.clone())
 
 
 def decode(model: nn.Module, z: torch.Tensor, seed: int = 0) -> torch.Tensor:
     with torch.no_grad(), seeded(seed):
-        return model.decode(z.clone())
+        return as_coder(model).decode(z.clone())
 
 
 def codes(count: int, latent: int) -> torch.Tensor:

@@ -26,7 +26,7 @@ from bench3dmm.data.rows import Rows
 from bench3dmm.data.synthetic.sizes import face
 from bench3dmm.errors import Bench3dmmError, PluginError
 from bench3dmm.mesh.hierarchy import build_hierarchy
-from bench3dmm.models.interface import ready_to_infer
+from bench3dmm.models.interface import has_closed_form, ready_to_infer
 from bench3dmm.models.registry import build_model, closed_form, model_names, model_origin, preset_names, task_names
 from bench3dmm.record.run import Run
 from bench3dmm.system.device import seeded
@@ -179,7 +179,7 @@ def _rows(s: _Subject) -> str:
 def _objective(s: _Subject) -> str:
     """Examples must depend on seed and epoch alone, and their value be a finite scalar with a gradient."""
     model, _, meshes = s.build()
-    if hasattr(model, "fit_closed_form"):
+    if has_closed_form(model):
         raise NotAsked("the only model that takes part is fitted in closed form")
     objective = s.objective(model)
     first, again = (objective.examples(len(meshes), 0, 1) for _ in range(2))

@@ -5,12 +5,72 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, cast
 
 import torch
 from torch import nn
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
+    from bench3dmm.mesh.partition import Partition
+
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(prediction, target) → scalar, of meshes (B, V, 3)."""
+
+
+# --- what a model is besides a module, which torch's types cannot say: to them any attribute may be a tensor --------
+
+
+class Coder(Protocol):
+    """Every model: normalised meshes (B, V, 3) to codes (B, d), and back."""
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor: ...
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor: ...
+
+
+class RegionEditor(Protocol):
+    """A model whose decoder also takes displacements (B, C, 3) of control vertices, as `bench3dmm.models.lamm`."""
+
+    partition: Partition
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor: ...
+
+    def decode(self, z: torch.Tensor, displacements: torch.Tensor | None = None) -> torch.Tensor: ...
+
+    def manipulation_loss(
+        self, source: torch.Tensor, target: torch.Tensor, alpha: torch.Tensor, loss: Loss
+    ) -> torch.Tensor: ...
+
+
+class ClosedForm(Protocol):
+    def fit_closed_form(self, x: torch.Tensor) -> None: ...
+
+
+class OwnLoss(Protocol):
+    def training_loss(self, x: torch.Tensor, loss: Loss) -> torch.Tensor: ...
+
+
+def as_coder(model: nn.Module) -> Coder:
+    return cast(Coder, model)
+
+
+def as_region_editor(model: nn.Module) -> RegionEditor:
+    return cast(RegionEditor, model)
+
+
+def has_closed_form(model: object) -> TypeIs[ClosedForm]:
+    """Whether it is fitted by ``fit_closed_form`` instead of by gradient descent."""
+    return hasattr(model, "fit_closed_form")
+
+
+def has_own_loss(model: object) -> TypeIs[OwnLoss]:
+    """Whether it says itself, by ``training_loss``, what its training compares."""
+    return hasattr(model, "training_loss")
+
+
+# --- how it computes best -----------------------------------------------------------------------------------------
 
 
 def ready_to_infer(model: nn.Module) -> nn.Module:
@@ -56,7 +116,7 @@ def for_one_mesh(model: nn.Module, n_vertices: int) -> Callable[[torch.Tensor], 
 
 def fitted_numbers(model: nn.Module) -> int:
     """How many numbers of a model are fitted to meshes: its parameters, or what its closed form computes."""
-    fitted = model.buffers() if hasattr(model, "fit_closed_form") else model.parameters()
+    fitted = model.buffers() if has_closed_form(model) else model.parameters()
     return sum(tensor.numel() for tensor in fitted)
 
 

@@ -21,7 +21,7 @@ from bench3dmm.papers.shown import artefacts, verdicts
 from bench3dmm.record.run import Run
 from bench3dmm.runs.results import read_document
 from bench3dmm.runs.stored import stored_results
-from bench3dmm.system.storage import write_atomically, write_json, write_text
+from bench3dmm.system.storage import write_bytes, write_json, write_text
 from bench3dmm.view.blocks import Picture
 from bench3dmm.view.markdown import markdown_page
 
@@ -83,7 +83,7 @@ def _numbers(evidence: Evidence) -> dict[str, Any]:
 def _write_pictures(pictures: Sequence[Picture], folder: Path) -> None:
     """Write them, and remove what an earlier report drew and this one does not."""
     for picture in pictures:
-        write_atomically(folder / f"{picture.name}.png", lambda file, content=picture.png: file.write(content))
+        write_bytes(folder / f"{picture.name}.png", picture.png)
     drawable = {name for paper in papers() for name in [*artefacts(paper), f"claims-{paper}"]}
     for name in drawable - {picture.name for picture in pictures}:
         (folder / f"{name}.png").unlink(missing_ok=True)

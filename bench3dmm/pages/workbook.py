@@ -107,7 +107,7 @@ class Workbook:
         Raises:
             DataError: results are shared without their weights: the command that trains them again.
         """
-        models = {}
+        models: dict[str, Autoencoder] = {}
         for run in (result.run for result in results):
             models[run.run_id] = load_run(result_path(run, self.results_dir))
         return models

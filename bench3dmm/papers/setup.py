@@ -102,9 +102,9 @@ class Chosen:
         for (label, latent), seeds in lacking.items():
             latents.setdefault((label, tuple(seeds)), []).append(latent)
         notes = []
-        for (label, seeds), sizes in latents.items():
+        for (label, absent), sizes in latents.items():
             sizes_note = f"d = {_listed(sizes)}" if "latent" in varying else ""
-            seeds_note = f"(seed {_listed(seeds)})" if set(seeds) != {run.seed for run in runs} else ""
+            seeds_note = f"(seed {_listed(absent)})" if set(absent) != {run.seed for run in runs} else ""
             notes.append(" ".join(filter(None, [label, sizes_note, seeds_note])))
         return f"missing: {'; '.join(notes)}" if notes else ""
 

@@ -116,7 +116,8 @@ class Verdict(Finding):
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able; numbers that are not finite become None."""
-        claim = self.claim
+        claim, effect = self.claim, self.effect
+        point, low, high = (None, None, None) if effect is None else (effect.point, effect.low, effect.high)
         return {
             "id": claim.id,
             "quote": claim.quote,
@@ -126,9 +127,9 @@ class Verdict(Finding):
             "holds_if": {"side": claim.side, "threshold": claim.threshold, "why": claim.why},
             "note": claim.note,
             "paper_effect": _finite(self.paper_effect),
-            "effect": _finite(self.effect and self.effect.point),
-            "low": _finite(self.effect and self.effect.low),
-            "high": _finite(self.effect and self.effect.high),
+            "effect": _finite(point),
+            "low": _finite(low),
+            "high": _finite(high),
             "seed_effects": [_finite(effect) for effect in self.seed_effects],
             "verdict": self.verdict,
             "reason": self.reason,

@@ -215,7 +215,7 @@ def rank_models(
     worse = [pair.second if pair.verdict == BETTER else pair.first for pair in pairs if pair.verdict != TIE]
     ranks = {name: 1 + worse.count(name) for name in ranked}
     return Ranking(
-        *(getattr(run, name) for name in CELL),
+        **{name: getattr(run, name) for name in CELL},
         standings=tuple(_standing(name, entries[name], drawn[name], ranks) for name in names),
         pairs=tuple(pairs),
         unit="meshes" if known is None else "persons",
@@ -330,7 +330,7 @@ def _standing(name: str, results: Sequence[Result], drawn: _Draws, ranks: dict[s
     return Standing(
         name,
         rank,
-        list(ranks.values()).count(rank) > 1,
+        rank is not None and list(ranks.values()).count(rank) > 1,
         Interval(drawn.point, *percentile_interval(drawn.enlarged(_factor(drawn)))),
         {result.run.seed: float(np.mean(_scores(result), dtype=np.float64)) for result in results},
         made[0].get("parameters") if made else 0,

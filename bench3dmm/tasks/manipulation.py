@@ -59,12 +59,13 @@ class Manipulation(Reconstruction):
         return reconstruction_of(run) if self.begins else None
 
     def objective(self, run: Run, model: nn.Module, dataset: Dataset, rows: Rows, device: torch.device) -> Objective:
+        from bench3dmm.models.interface import as_region_editor
         from bench3dmm.tasks.parts.composite import Composite
         from bench3dmm.tasks.parts.targets import Targets
         from bench3dmm.training.losses import make_loss
 
         loss = make_loss(run.loss, dataset.template, device)
-        composite = Composite(model.partition, dataset.template, device) if self.by_regions else None
+        composite = Composite(as_region_editor(model).partition, dataset.template, device) if self.by_regions else None
         return Targets(loss, run.n_epochs, composite)
 
     def measure(

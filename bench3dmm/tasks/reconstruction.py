@@ -32,7 +32,7 @@ class Reconstruction(Task):
     name = "reconstruction"
     summary = "meshes from their codes"
     any_model = True
-    measures = (
+    measures: tuple[Measure, ...] = (
         Measure("mean_mm", "error", required=True),
         Measure("median_mm", "median", required=True),
         Measure("std_mm", "standard deviation", required=True),
@@ -43,7 +43,7 @@ class Reconstruction(Task):
         Measure("specificity_mm", "specificity"),
         Measure("compactness", "compactness", "", HIGHER),
     )
-    arrays = (
+    arrays: tuple[str, ...] = (
         "histogram",
         "histogram_edges",
         "sample_error",

@@ -15,6 +15,7 @@ from torch import nn
 
 from bench3dmm.data.normaliser import CHUNK, Normaliser
 from bench3dmm.errors import TrainingError
+from bench3dmm.models.interface import has_closed_form
 from bench3dmm.system.device import full_precision
 from bench3dmm.system.parallel import Workers, keep_freed_memory
 from bench3dmm.training.checkpoint import resume, save_checkpoint
@@ -65,7 +66,7 @@ def fit(
         TrainingError: when the loss is no longer finite, naming epoch and learning rate.
     """
     started = time.perf_counter()
-    if hasattr(model, "fit_closed_form"):
+    if has_closed_form(model):
         model.fit_closed_form(meshes)
         return [], time.perf_counter() - started
 
@@ -76,6 +77,7 @@ def fit(
     shown = _Progress(label, schedule.epochs, len(losses), progress)
     model.train()
     with full_precision(), Workers(schedule.batch_size // SHARE) as workers:
+        step: ThreadedStep | GraphedStep
         if meshes.is_cuda:
             step = GraphedStep(model, meshes, objective, optimizer, schedule.batch_size)
         else:

@@ -8,23 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import nn
 
-from bench3dmm.models.interface import arrange
-
-Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+from bench3dmm.models.interface import Loss, arrange, has_own_loss
 
 
+@runtime_checkable
 class Objective(Protocol):
     def examples(self, count: int, seed: int, epoch: int) -> tuple[torch.Tensor, ...]:
         """Of one epoch over ``count`` meshes, in their order: (n,) rows first, then whatever else, n of each."""
 
-    def value(self, model: nn.Module, meshes: torch.Tensor, *examples: torch.Tensor) -> torch.Tensor:
-        """A scalar, the mean over a batch of examples of normalised meshes (N, V, 3)."""
+    @property
+    def value(self) -> Callable[..., torch.Tensor]:
+        """``value(model, meshes, *examples)``: a scalar, the mean over a batch of examples of normalised meshes
+        (N, V, 3). Each objective has names of its own for its examples."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,12 @@ class Reconstruction:
 
 def as_objective(objective: Objective | Loss) -> Objective:
     """Itself; a plain loss is the objective to reconstruct."""
-    return objective if hasattr(objective, "examples") else Reconstruction(objective)
+    return objective if isinstance(objective, Objective) else Reconstruction(objective)
 
 
 def reconstruction_loss(model: nn.Module, batch: torch.Tensor, loss: Loss) -> torch.Tensor:
     """Of normalised meshes (B, V, 3), as `Reconstruction` takes it."""
-    return model.training_loss(batch, loss) if hasattr(model, "training_loss") else loss(model(batch), batch)
+    return model.training_loss(batch, loss) if has_own_loss(model) else loss(model(batch), batch)
 
 
 def epoch_order(count: int, seed: int, epoch: int) -> torch.Tensor:

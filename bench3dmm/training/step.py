@@ -44,7 +44,8 @@ def make_optimizer(model: nn.Module, schedule: Schedule, device: torch.device) -
     if graphed:
         rate = torch.tensor(rate, device=device)
     spared = tuple(getattr(model, "undecayed", ()))
-    decayed, undecayed = [], []
+    decayed: list[nn.Parameter] = []
+    undecayed: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         (undecayed if name.startswith(spared) else decayed).append(parameter)
     groups = [{"params": decayed, "weight_decay": schedule.weight_decay}]
@@ -102,8 +103,8 @@ class ThreadedStep:
             return value.detach(), gradients_of(self.model, value)
 
         shares = zip(*(one.chunk(self.workers.count) for one in examples), strict=True)
-        values, shares = zip(*self.workers.map(share_of, shares), strict=True)
-        for parameter, *parts in zip(self.model.parameters(), *shares, strict=True):
+        values, found = zip(*self.workers.map(share_of, shares), strict=True)
+        for parameter, *parts in zip(self.model.parameters(), *found, strict=True):
             parameter.grad = None if parts[0] is None else sum(parts[1:], parts[0])
         self.optimizer.step()
         self.total += sum(values) * count

@@ -41,13 +41,15 @@ if TYPE_CHECKING:
 
 FACES = (0, 3)  # which of the six stored reconstructions are drawn
 STRIP = 40  # pixels below a face, for its mean error
-STROKES = {
+STROKES: dict[str, dict[str, Any]] = {
     "pca": {"color": INK, "marker": "D", "ls": (0, (4, 1.6))},
     "coma": {"color": PALETTE[1], "marker": "s"},
     "spiralnet": {"color": PALETTE[2], "marker": "^"},
     "neural3dmm": {"color": PALETTE[0], "marker": "o"},
 }
-FOREIGN = [{"color": colour, "marker": marker} for colour, marker in zip(PALETTE[3:7], "vPX*", strict=True)]
+FOREIGN: list[dict[str, Any]] = [
+    {"color": colour, "marker": marker} for colour, marker in zip(PALETTE[3:7], "vPX*", strict=True)
+]
 
 
 # --- figures ------------------------------------------------------------------------------------------------------

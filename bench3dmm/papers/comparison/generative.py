@@ -131,8 +131,8 @@ def transfer_figure(
     given = quadruples[quadruples[:, 3] == _middle(truths)][0]
     neutral_a, expressive_a, neutral_b, truth = _meshes(dataset, given)
     one = neutral_a[None], expressive_a[None], neutral_b[None]
-    made = [generative.transfer(_model(models, result), *one)[0] for result in chosen.results]
-    made = generative.align(np.stack([*made, generative.transfer_offsets(*one)[0]]), truth)
+    faces = [generative.transfer(_model(models, result), *one)[0] for result in chosen.results]
+    made = generative.align(np.stack([*faces, generative.transfer_offsets(*one)[0]]), truth)
     error = np.linalg.norm(made - truth, axis=2)
     shapes = np.stack([np.stack([neutral_a, expressive_a, neutral_b, mesh, truth, mesh]) for mesh in made])
     a, b = (_name(dataset, row).split("\n")[0] for row in (given[0], given[3]))

@@ -166,10 +166,11 @@ def measures_table(
 
 
 def _region_measures(results: Sequence[Result]) -> list[_Measure]:
-    return [
-        _Measure(f"{region} (mm)", lambda m, region=region: m.get("by_region", {}).get(region))
-        for region in regions_of(results)
-    ]
+    return [_region_measure(region) for region in regions_of(results)]
+
+
+def _region_measure(region: str) -> _Measure:
+    return _Measure(f"{region} (mm)", lambda m: m.get("by_region", {}).get(region))
 
 
 def _mean(measure: _Measure, metrics: Sequence[Mapping[str, Any]]) -> str:
@@ -208,8 +209,7 @@ def breakdown_table(
     columns = {}
     for standing in ranking.standings:
         metrics = [result.metrics for result in results_of(chosen, standing)]
-        groupwise = [_Measure(label, lambda m, label=label: _group_mean(m, key, label)) for label in groups]
-        columns[standing.model] = [_mean(measure, metrics) for measure in groupwise]
+        columns[standing.model] = [_mean(_group_measure(key, label), metrics) for label in groups]
     meshes = [max(_group(result.metrics, key, label).get("meshes", 0) for result in chosen.results) for label in groups]
     frame = pd.DataFrame({"meshes": meshes, **columns}, index=pd.Index(groups, name=heading))
     frame.attrs["footer"] = f"mm, mean over seeds · d = {latent} · {foot(chosen, setup, 'peers')}"
@@ -220,8 +220,8 @@ def _group(metrics: Mapping[str, Any], key: str, label: str) -> Mapping[str, Any
     return metrics.get(key, {}).get(label, {})
 
 
-def _group_mean(metrics: Mapping[str, Any], key: str, label: str) -> float | None:
-    return _group(metrics, key, label).get("mean_mm")
+def _group_measure(key: str, label: str) -> _Measure:
+    return _Measure(label, lambda metrics: _group(metrics, key, label).get("mean_mm"))
 
 
 def extrapolation_table(results: Sequence[Result], setup: Setup | None = None) -> pd.DataFrame:

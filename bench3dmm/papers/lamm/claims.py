@@ -98,7 +98,9 @@ class Evidence:
             used += chosen
         return _worst(ratios, "below"), used
 
-    def edits(self, side: str, effect: Callable[[Rated, Rated], Interval], beside: str = "manipulation") -> Found:
+    def edits(
+        self, side: str, effect: Callable[[Rated, Rated], Interval | None], beside: str = "manipulation"
+    ) -> Found:
         """Of LAMM's edits and others on both sets: PCA's, or LAMM's own after another task than manipulation."""
         effects, used = [], []
         preset = lamm_preset(self.setup.profile)
@@ -114,7 +116,10 @@ class Evidence:
             if missing := [label for label in (own, other) if label not in rated]:
                 command = self.setup.command("manipulation")
                 raise Lacking(f"{dataset}: edits of {' and '.join(missing)} are not stored; run `{command}`")
-            effects.append(effect(rated[own], rated[other]))
+            found = effect(rated[own], rated[other])
+            if found is None:
+                raise Lacking(f"{dataset}: {own} moves nothing outside an edited region, so there is no ratio")
+            effects.append(found)
             used += [one for one in edited if is_own(one.run)]
         return _worst(effects, side), used
 

@@ -83,6 +83,7 @@ def lamm_runs(
     epochs: int = 0,
 ) -> list[Run]:
     """LAMM with its published training, by latent size and seed."""
-    fields = {"dataset": dataset, "split": split, "model": "lamm", "preset": preset, "profile": profile}
-    fields |= {"task": task, "epochs": epochs}
-    return [published_run(**fields, latent=latent, seed=s) for latent, s in itertools.product(latents, seed)]
+    fields = {"dataset": dataset, "split": split, "model": "lamm", "preset": preset, "profile": profile, "task": task}
+    return [
+        published_run(**fields, epochs=epochs, latent=latent, seed=s) for latent, s in itertools.product(latents, seed)
+    ]

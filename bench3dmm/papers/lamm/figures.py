@@ -70,9 +70,16 @@ def partition_figure(*datasets: Dataset) -> Figure:
         template = dataset.template
         size = tight_size(template.vertices[None], REGION_PIXELS)
         view = fit_view(template.vertices[None], "front", size)
-        painted = {"cmap": ListedColormap(colours), "clim": (-0.5, len(colours) - 0.5)}
-        values = partition.labels.astype(float)
-        images.append(render_mesh(template.vertices, template.faces, values=values, size=size, view=view, **painted))
+        image = render_mesh(
+            template.vertices,
+            template.faces,
+            values=partition.labels.astype(float),
+            size=size,
+            view=view,
+            cmap=ListedColormap(colours),
+            clim=(-0.5, len(colours) - 0.5),
+        )
+        images.append(image)
         dots.append(project(template.vertices[partition.control_ids], view, size))
     width = max(image.shape[1] for image in images)
     images = [_centred(image, width) for image in images]

@@ -402,7 +402,7 @@ def paper_effects(paper: pd.DataFrame, claims: Iterable[CellClaim] = CLAIMS) -> 
     errors = paper[paper["quantity"] == "generalization_error"]
     keys = zip(errors["dataset"], errors["split"], errors["loss"], errors["latent"], strict=True)
     means = {
-        Cell(dataset, split, loss, int(latent)): np.float64(value)
+        Cell(dataset, split, loss, int(latent)): np.asarray(value, dtype=np.float64)
         for (dataset, split, loss, latent), value in zip(keys, errors["value_mm"], strict=True)
     }
     return {

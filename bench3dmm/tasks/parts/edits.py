@@ -30,7 +30,7 @@ from scipy.interpolate import RBFInterpolator
 from bench3dmm.data.faces import partition_of
 from bench3dmm.errors import DataError
 from bench3dmm.mesh.partition import Partition
-from bench3dmm.models.interface import arrange
+from bench3dmm.models.interface import arrange, as_region_editor
 from bench3dmm.models.pca import PCA
 
 if TYPE_CHECKING:
@@ -125,7 +125,8 @@ class ModelEditor:
         x = arrange(self.model, torch.from_numpy(self.normaliser.apply(sources)).to(self.device))
         deviation = self.normaliser.deviation[self.partition.control_ids]
         normalised = (displacements / np.where(deviation > 0, deviation, np.inf)).astype(np.float32)
-        edited = self.model.decode(self.model.encode(x), torch.from_numpy(normalised).to(self.device))
+        editor = as_region_editor(self.model)
+        edited = editor.decode(editor.encode(x), torch.from_numpy(normalised).to(self.device))
         return self.normaliser.invert(edited.cpu().numpy())
 
 
@@ -300,28 +301,31 @@ def check_told(model: nn.Module, x: torch.Tensor) -> str:
         return "edits by its coefficients, and is not trained for it"
     if missing := [name for name in ("partition", "manipulation_loss") if not hasattr(model, name)]:
         raise DataError(f"the model has no {' and no '.join(missing)}: see bench3dmm/models/lamm.py")
-    moved = torch.ones(len(x), len(model.partition.control_ids), 3)
+    editor = as_region_editor(model)
+    partition = editor.partition
+    moved = torch.ones(len(x), len(partition.control_ids), 3)
     with torch.no_grad():
-        z = model.encode(x)
-        edited, plain = model.decode(z, moved), model.decode(z)
+        z = editor.encode(x)
+        edited, plain = editor.decode(z, moved), editor.decode(z)
     if edited.shape != x.shape:
         raise DataError(f"decode(z, displacements) made {tuple(edited.shape)} of {tuple(x.shape)}")
     if torch.equal(edited, plain):
         raise DataError("decode(z, displacements) does not depend on the displacements")
     alpha = torch.full((len(x),), 0.5)
-    value = model.manipulation_loss(x, x.roll(1, 0), alpha, lambda made, wanted: (made - wanted).abs().mean())
+    value = editor.manipulation_loss(x, x.roll(1, 0), alpha, lambda made, wanted: (made - wanted).abs().mean())
     if value.dim() or not value.requires_grad:
         raise DataError("manipulation_loss(source, target, alpha, loss) must give a scalar with a gradient")
-    return f"{len(model.partition.controls)} regions with {len(model.partition.control_ids)} control vertices"
+    return f"{len(partition.controls)} regions with {len(partition.control_ids)} control vertices"
 
 
 def check_still(model: nn.Module, x: torch.Tensor) -> str:
     """A displacement of zero must give the plain reconstruction."""
     if isinstance(model, PCA):
         return "edits by its coefficients: zero changes none"
-    still = torch.zeros(len(x), len(model.partition.control_ids), 3)
+    editor = as_region_editor(model)
+    still = torch.zeros(len(x), len(editor.partition.control_ids), 3)
     with torch.no_grad():
-        z = model.encode(x)
-        if not torch.equal(model.decode(z, still), model.decode(z)):
+        z = editor.encode(x)
+        if not torch.equal(editor.decode(z, still), editor.decode(z)):
             raise DataError("decode(z, 0) is not decode(z): an edit of nothing changes the face")
     return "zero displacement gives the plain reconstruction, bit for bit"

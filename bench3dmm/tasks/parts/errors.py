@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -95,7 +95,7 @@ def evaluate(
         bad = rows[~np.isfinite(errors).all(axis=1)][0]
         raise TrainingError(f"the reconstruction of test mesh {bad} is not finite: the model has diverged")
     expressions = samples["expression"].to_numpy()[rows]
-    metrics = summary(errors)
+    metrics: dict[str, Any] = summary(errors)
     metrics["by_expression"] = {str(name): summary(errors[expressions == name]) for name in pd.unique(expressions)}
     edges = np.append(np.linspace(0, HISTOGRAM_MM, HISTOGRAM_BINS + 1), np.inf)
     arrays = {

@@ -22,7 +22,7 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 
 from bench3dmm.errors import TrainingError
-from bench3dmm.models.interface import arrange
+from bench3dmm.models.interface import arrange, as_coder
 from bench3dmm.system.device import full_precision
 from bench3dmm.tasks.parts.latent import LatentGaussian
 
@@ -59,18 +59,19 @@ def measure_shape_model(
         TrainingError: if a reconstruction or a random shape is not finite.
     """
     model.eval()
+    coder = as_coder(model)
     codes, unexplained, total = [], 0.0, 0.0
     with full_precision(), torch.inference_mode():
         for start in range(0, len(rows), BATCH[device.type]):
             meshes = np.asarray(vertices[rows[start : start + BATCH[device.type]]])
-            z = model.encode(arrange(model, torch.from_numpy(normaliser.apply(meshes)).to(device)))
-            offset = normaliser.invert(model.decode(z).cpu().numpy()) - meshes
+            z = coder.encode(arrange(model, torch.from_numpy(normaliser.apply(meshes)).to(device)))
+            offset = normaliser.invert(coder.decode(z).cpu().numpy()) - meshes
             unexplained += float(np.square(offset, dtype=np.float64).sum())
             total += float(np.square(meshes - normaliser.mean, dtype=np.float64).sum())
             codes.append(z.cpu().numpy())
         drawn = LatentGaussian.fit(np.concatenate(codes)).sample(SAMPLES, np.random.default_rng(SEED))
         pieces = torch.from_numpy(drawn.astype(np.float32)).to(device).split(BATCH[device.type])
-        decoded = [model.decode(z).cpu().numpy() for z in pieces]
+        decoded = [coder.decode(z).cpu().numpy() for z in pieces]
     shapes = normaliser.invert(np.concatenate(decoded))
     if not np.isfinite(unexplained) or not np.isfinite(shapes).all():
         raise TrainingError("a reconstruction of a training mesh or a random shape is not finite")

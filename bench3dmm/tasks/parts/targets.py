@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from bench3dmm.models.interface import as_region_editor
 from bench3dmm.tasks.parts.composite import draw_regions
 from bench3dmm.training.objective import Loss, epoch_order, generator_of, take
 
@@ -49,9 +50,9 @@ class Targets:
         rows: torch.Tensor,
         targets: torch.Tensor,
         alpha: torch.Tensor,
-        chosen: torch.Tensor | None = None,
+        *chosen: torch.Tensor,
     ) -> torch.Tensor:
         source, target = take(model, meshes, rows), take(model, meshes, targets)
-        if chosen is not None:
-            target = self.composite.mix(source, target, chosen)
-        return model.manipulation_loss(source, target, alpha, self.loss)
+        if self.composite is not None:
+            target = self.composite.mix(source, target, *chosen)
+        return as_region_editor(model).manipulation_loss(source, target, alpha, self.loss)

@@ -114,7 +114,8 @@ def _draw_step(axes: Axes, level: int, height: float, labels: list[str]) -> None
     """An arrow between a level and the next, to the right in the encoder and to the left in the decoder."""
     ends = (_middle(level) + 0.45, _middle(level + 1) - 0.41)
     middle = sum(ends) / 2
-    _arrow(axes, *((end, height) for end in (ends if height == ENCODER else ends[::-1])))
+    start, end = ends if height == ENCODER else ends[::-1]
+    _arrow(axes, (start, height), (end, height))
     axes.text(
         middle, height + 0.05, "\n".join(labels), ha="center", va="bottom", fontsize=TEXT - 0.5, linespacing=1.1
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench3dmm.papers.neural3dmm_bu3dfe.experiments import CONVERGENCE_LATENTS, LATENTS
 from bench3dmm.papers.neural3dmm_bu3dfe.published import published, published_label
@@ -171,7 +171,7 @@ def _draw_ours(axes: Axes, frame: pd.DataFrame, label: str, colour: str, marker:
 
 
 def _draw_paper(axes: Axes, paper: pd.Series, label: str, colour: str, marker: str) -> None:
-    line = {"color": colour, "ls": (0, (4, 2)), "lw": 1.2, "zorder": 2}
+    line: dict[str, Any] = {"color": colour, "ls": (0, (4, 2)), "lw": 1.2, "zorder": 2}
     axes.plot(paper.index, paper, **line, marker=marker, ms=5, mfc="white", label=label)
 
 
@@ -194,7 +194,7 @@ def _draw_cumulative(axes: Axes, chosen: Chosen, split: str, dataset: str) -> No
             colour, weighted = _latent_colour(latent), loss != "l1"
             if results:
                 label = f"d = {latent}" + (", weighted L1" if weighted else "")
-                line = {"ls": (0, (4, 1.6)) if weighted else "-", "label": label, "zorder": 3}
+                line: dict[str, Any] = {"ls": (0, (4, 1.6)) if weighted else "-", "label": label, "zorder": 3}
                 axes.plot(*cumulative_error(results, LIMIT_MM), color=colour, **line)
             if latent in paper.index:
                 axes.plot(
@@ -219,7 +219,8 @@ def _legends(panels: Sequence[Axes]) -> None:
     entries: dict[str, Line2D] = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            entries.setdefault(label, handle)
+            if isinstance(handle, Line2D):
+                entries.setdefault(label, handle)
     ours = {label: handle for label, handle in entries.items() if label.startswith("d = ")}
     panels[1].legend(ours.values(), ours, loc="lower right", handlelength=2.8)
     medians = {

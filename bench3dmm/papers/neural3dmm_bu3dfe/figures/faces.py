@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -63,13 +63,14 @@ def figure3(template: Template, name: str = "") -> Figure:
     )
     gap = 24
     with style():
-        sheet = contact_sheet(images, columns=2, gap=gap)
+        sheet = contact_sheet(list(images), columns=2, gap=gap)
         figure, axes = picture(sheet, 4.0, left=0.05, right=0.95, top=0.25, footer=footer)
         landmarks = project(template.vertices[_facing(template)], view, size)
         for column, title in enumerate(("equation 6", "released code")):
             corner = np.array([gap + column * (width + gap), gap])
             axes.text(corner[0] + width / 2, 4, title, ha="center", va="bottom", fontsize=9)
-            axes.scatter(*(landmarks + corner).T, s=8, facecolors="none", edgecolors="white", linewidths=0.5)
+            x, y = (landmarks + corner).T
+            axes.scatter(x, y, s=8, facecolors="none", edgecolors="white", linewidths=0.5)
         axes.set(xlim=(0, sheet.shape[1]), ylim=(sheet.shape[0], 0))
         colour_bar(figure, WEIGHT_MAP, LogNorm(LEAST_WEIGHT, 1), "weight", extend="min")
     return figure
@@ -121,13 +122,15 @@ def error_view(
     Raises:
         Bench3dmmError: without the extra ``interactive``.
     """
-    fields = {"latent": WEIGHTED_LATENT, "loss": loss, "split": split}
+    fields: dict[str, Any] = {"latent": WEIGHTED_LATENT, "loss": loss, "split": split}
     result = choose("a mesh to turn", results, setup or Setup(), "weighted-loss", **fields).results[0]
     (reference,), (reconstruction,), (label,) = stored_reconstructions(result, dataset, [place])
     error = np.linalg.norm(reference - reconstruction, axis=1)
     footer = " · ".join([label.replace("\n", " "), f"mean {error.mean():.2f} mm", Chosen([result], []).footer])
     mesh = reconstruction, dataset.template.faces
-    return show_mesh(mesh, error, interactive=True, footer=footer, cmap=cmap)
+    view = show_mesh(mesh, error, interactive=True, footer=footer, cmap=cmap)
+    assert isinstance(view, MeshView)  # as it is interactive
+    return view
 
 
 def _heatmaps(
@@ -137,11 +140,13 @@ def _heatmaps(
     setup: Setup | None,
     cmap: str,
     experiment: str,
-    shown: dict[str, Sequence[int]],
+    shown: Mapping[str, Sequence[int]],
     loss: str = "l1",
 ) -> Figure:
     """Rows of meshes: of each split those at some of the stored places, from the first seed that there is."""
-    where = {"latent": WEIGHTED_LATENT, "loss": loss, **({"split": next(iter(shown))} if len(shown) == 1 else {})}
+    where: dict[str, Any] = {"latent": WEIGHTED_LATENT, "loss": loss}
+    if len(shown) == 1:
+        (where["split"],) = shown
     chosen = choose(what, results, setup or Setup(), experiment, **where)
     first, missing, parts = [], [], []
     for split, places in shown.items():
