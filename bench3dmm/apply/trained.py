@@ -11,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import nn
 
+from bench3dmm.apply.editing import displacements_of
 from bench3dmm.data.imports.sources import SAME_SIZE, extent
 from bench3dmm.data.normaliser import Normaliser
 from bench3dmm.errors import DataError
@@ -21,6 +22,7 @@ from bench3dmm.record.run import Run
 from bench3dmm.system.device import full_precision
 from bench3dmm.system.parallel import Workers, keep_freed_memory
 from bench3dmm.system.words import counted
+from bench3dmm.tasks.parts.edits import make_editor, partition_for
 from bench3dmm.tasks.parts.errors import BATCH
 
 if TYPE_CHECKING:
@@ -79,8 +81,6 @@ class TrainedModel:
     @property
     def partition(self) -> Partition:
         """The template's regions and their control vertices. Raises DataError for a model that edits none."""
-        from bench3dmm.tasks.parts.edits import partition_for
-
         if self.run.task == Run.task:
             raise DataError(
                 f"{self.run.model}, trained for {self.run.task}, edits no regions; lamm trained for manipulation does"
@@ -91,8 +91,6 @@ class TrainedModel:
     def editor(self) -> Editor:
         """Meshes (B, V, 3) and displacements of all control vertices (B, C, 3), both in mm, to edited meshes; for the
         functions of `bench3dmm.apply.editing`. Raises DataError for a model that edits no regions."""
-        from bench3dmm.tasks.parts.edits import make_editor
-
         return make_editor(self.network, self.normaliser, self.partition, self.device)
 
     def edit(self, meshes: ArrayLike, displacements: Mapping[str, ArrayLike]) -> np.ndarray:
@@ -106,8 +104,6 @@ class TrainedModel:
             UnknownNameError: for a region that has no control vertices.
             DataError: for a model that edits no regions, displacements of another shape, and as `reconstruct`.
         """
-        from bench3dmm.apply.editing import displacements_of
-
         moved, editor = displacements_of(self.partition, displacements), self.editor
 
         def edited(batch: np.ndarray) -> np.ndarray:

@@ -8,14 +8,13 @@ import tempfile
 import time
 
 from bench3dmm.bench.worker import in_process
+from bench3dmm.data.registry import load_dataset
 
 EVALUATED = 2000  # meshes
 
 
 def around(device: str) -> dict[str, float]:
     """Seconds of each; the data of ``bench3dmm run`` is in the cache before its clock starts."""
-    from bench3dmm.data.registry import load_dataset
-
     load_dataset("mh-scan")
     hierarchy = in_process("hierarchy", mesh="mh-scan")
     return {

@@ -11,8 +11,12 @@ import torch
 from bench3dmm.bench.cases import SPIRALNET_WIDTHS, Case, build_side, forward_pass, synthetic_meshes, training_step
 from bench3dmm.bench.timing import Timing, interleaved
 from bench3dmm.bench.worker import in_process
+from bench3dmm.data.registry import load_dataset
+from bench3dmm.data.rows import rows_of_profile
+from bench3dmm.data.splits import make_split
 from bench3dmm.models.interface import fitted_numbers
 from bench3dmm.models.registry import closed_form, preset_names
+from bench3dmm.record.profiles import PROFILES
 
 MODELS = ("pca", "coma", "spiralnet", "neural3dmm")
 MESHES = ("mh-seq", "mh-scan")
@@ -66,11 +70,6 @@ def peers(mesh: str, rounds: int, device: torch.device, fit_meshes: int, latent:
 
 def quick_meshes(mesh: str) -> int:
     """How many meshes of an embedded set the quick profile trains on, in the percentage split."""
-    from bench3dmm.data.registry import load_dataset
-    from bench3dmm.data.rows import rows_of_profile
-    from bench3dmm.data.splits import make_split
-    from bench3dmm.record.profiles import PROFILES
-
     split = make_split("percentage", load_dataset(mesh).samples, 0, 0.0)
     return len(rows_of_profile(split.train, split.test, PROFILES["quick"])[0])
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial import cKDTree
 
+from bench3dmm.data.synthetic.makehuman import Registration, recipe
 from bench3dmm.mesh.partition import Partition, face_partition, patches
 from bench3dmm.mesh.regions import eyes_apart, lay_over, regions_from_landmarks, similarity
 
@@ -114,6 +115,4 @@ def _has_our_landmarks(template: Template) -> bool:
 
 @functools.cache
 def _model(name: str) -> Template:
-    from bench3dmm.data.synthetic.makehuman import Registration, recipe
-
     return Registration.of(recipe(name)).template

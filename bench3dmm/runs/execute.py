@@ -8,13 +8,25 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench3dmm.data.normaliser import Normaliser
+from bench3dmm.data.registry import load_dataset, recipe_sha256
+from bench3dmm.data.splits import check_split
 from bench3dmm.errors import DataError
+from bench3dmm.mesh.hierarchy import build_hierarchy
+from bench3dmm.models.interface import fitted_numbers, ready_to_infer
+from bench3dmm.models.registry import build_model, check_model
 from bench3dmm.record.run import Run
 from bench3dmm.runs import provenance
 from bench3dmm.runs.results import Result, load_result, result_path, save_result
+from bench3dmm.system.device import resolve_device, seeded
 from bench3dmm.system.storage import canonical_json, hash_file
 from bench3dmm.tasks.published import base_run, run_command
 from bench3dmm.tasks.registry import check_task, get_task
+from bench3dmm.training.fit import fit, load_normalised
+from bench3dmm.training.losses import check_loss
+from bench3dmm.training.schedule import Schedule, check_schedule
+from bench3dmm.training.step import check_optimizer
+from bench3dmm.training.weights import load_model, save_weights
 
 if TYPE_CHECKING:
     import torch
@@ -25,12 +37,6 @@ if TYPE_CHECKING:
 
 def check_names(run: Run) -> None:
     """Raises UnknownNameError for a split, model, preset, task, loss, optimiser or schedule that does not exist."""
-    from bench3dmm.data.splits import check_split
-    from bench3dmm.models.registry import check_model
-    from bench3dmm.training.losses import check_loss
-    from bench3dmm.training.schedule import check_schedule
-    from bench3dmm.training.step import check_optimizer
-
     check_split(run.split)
     check_model(run.model, run.preset)
     check_task(run.task, run.model)
@@ -71,9 +77,6 @@ def execute(
     if dataset is not None and dataset.name != run.dataset:
         raise DataError(f"the run is of dataset {run.dataset!r}, the dataset given is {dataset.name!r}")
 
-    from bench3dmm.data.registry import load_dataset
-    from bench3dmm.system.device import resolve_device
-
     torch_device = resolve_device(device)
     dataset = dataset or load_dataset(run.dataset, progress=progress)
     partial = path.parent / ".partial" / run.run_id
@@ -96,10 +99,6 @@ def measure_again(
     Raises:
         DataError: not stored, without weights, or of other data than today's.
     """
-    from bench3dmm.data.registry import load_dataset
-    from bench3dmm.system.device import resolve_device
-    from bench3dmm.training.weights import load_model
-
     path = result_path(run, results_dir)
     stored = load_result(path)
     dataset = dataset or load_dataset(run.dataset)
@@ -119,8 +118,6 @@ def measure_again(
 
 def _stored(path: Path, dataset: Dataset | None) -> Result:
     """The stored result, if it was measured on the data, and with the code, that its names stand for today."""
-    from bench3dmm.data.registry import recipe_sha256
-
     result = load_result(path)
     made_from = result.provenance["dataset_recipe_sha256"]
     today = dataset.card.get("recipe_sha256") if dataset else recipe_sha256(result.run.dataset)
@@ -136,15 +133,6 @@ def _train_and_evaluate(
     run: Run, dataset: Dataset, device: torch.device, path: Path, checkpoint: Path, progress: bool
 ) -> Result:
     import numpy as np
-
-    from bench3dmm.data.normaliser import Normaliser
-    from bench3dmm.mesh.hierarchy import build_hierarchy
-    from bench3dmm.models.interface import fitted_numbers, ready_to_infer
-    from bench3dmm.models.registry import build_model
-    from bench3dmm.system.device import seeded
-    from bench3dmm.training.fit import fit, load_normalised
-    from bench3dmm.training.schedule import Schedule
-    from bench3dmm.training.weights import save_weights
 
     started = time.perf_counter()
     task = get_task(run.task)
@@ -204,8 +192,6 @@ def _begin_with(
     base: Run, model: nn.Module, dataset: Dataset, path: Path, device: torch.device, progress: bool
 ) -> dict[str, Any]:
     """Give a model the weights of its base run, which is executed if it is not stored; what it was, for the record."""
-    from bench3dmm.training.weights import load_model
-
     results_dir = path.parent.parent
     execute(base, results_dir, str(device), progress=progress, dataset=dataset)
     weights = result_path(base, results_dir).with_suffix(".safetensors")

@@ -9,10 +9,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench3dmm.data.registry import load_dataset
 from bench3dmm.errors import Bench3dmmError
 from bench3dmm.record.grid import differences
 from bench3dmm.record.run import Run
 from bench3dmm.runs.execute import execute
+from bench3dmm.system.device import usable_cores
 from bench3dmm.tasks.registry import get_task
 
 
@@ -26,9 +28,6 @@ def train_at_once(
     jobs: int,
 ) -> dict[Run, str]:
     """Train in processes that end with the sweep; returns why runs failed."""
-    from bench3dmm.data.registry import load_dataset
-    from bench3dmm.system.device import usable_cores
-
     for name in dict.fromkeys(run.dataset for run in missing):
         load_dataset(name, progress=progress)  # generated once, not by every process
     failures: dict[Run, str] = {}

@@ -16,6 +16,7 @@ from bench3dmm.data.registry import foreign_loader
 from bench3dmm.errors import PluginError, UnknownNameError
 from bench3dmm.models.registry import model_origin
 from bench3dmm.system.checkout import ROOT
+from bench3dmm.system.device import device_name, peak_memory_mb
 from bench3dmm.system.origin import origin
 from bench3dmm.system.version import __version__
 from bench3dmm.tasks.registry import task_origin
@@ -86,8 +87,6 @@ def versions() -> dict[str, str]:
 def environment(device: torch.device) -> dict[str, Any]:
     """Versions, commit, device, threads, peak memory (MB, of this process or its GPU, so far) and date (UTC)."""
     import torch
-
-    from bench3dmm.system.device import device_name, peak_memory_mb
 
     return {
         "versions": versions(),

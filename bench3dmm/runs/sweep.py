@@ -13,6 +13,7 @@ from bench3dmm.record.run import Run
 from bench3dmm.runs.execute import check_names, execute
 from bench3dmm.runs.executors import train_at_once
 from bench3dmm.runs.results import Result, result_path, to_frame
+from bench3dmm.system.device import resolve_device, usable_cores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,6 +76,4 @@ def sweep(
 
 
 def _default_jobs(device: str) -> int:
-    from bench3dmm.system.device import resolve_device, usable_cores
-
     return 1 if resolve_device(device).type == "cuda" else usable_cores()

@@ -6,14 +6,13 @@ import functools
 
 import numpy as np
 
+from bench3dmm.data.synthetic.makehuman import Registration, recipe
 from bench3dmm.mesh.decimation import decimate
 from bench3dmm.mesh.template import Template
 
 
 def template_of(mesh: str) -> Template:
     """The template of an embedded dataset, or of mh-scan brought to N vertices for ``face-N``."""
-    from bench3dmm.data.synthetic.makehuman import Registration, recipe
-
     kind, _, count = mesh.partition("-")
     return face(int(count)) if kind == "face" else Registration.of(recipe(mesh)).template
 

@@ -27,6 +27,7 @@ from bench3dmm.papers.setup import BENCH_JSON, Chosen, Setup
 from bench3dmm.statistics.ranking import LEAST_SEEDS, Standing, rankings
 from bench3dmm.view.camera import fit_view
 from bench3dmm.view.curves import run_line
+from bench3dmm.view.heatmaps import stored_reconstructions
 from bench3dmm.view.rankings import INTERVALS
 from bench3dmm.view.render import ERROR_MAP, contact_sheet, render_meshes
 from bench3dmm.view.style import INK, PALETTE, SOFT, add_footer, colour_bar, picture, style, tight_size
@@ -288,8 +289,6 @@ def peers_faces_figure(
     Raises:
         DataError: none of its runs is among the results, or the dataset is another.
     """
-    from bench3dmm.view.heatmaps import stored_reconstructions
-
     setup = setup or Setup()
     chosen = chosen_of("the figure of faces", results, setup, "bu3dfe", split, latent=latent)
     firsts = {model: chosen.where(model=model)[0] for model in in_order(r.run.model for r in chosen.results)}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench3dmm.apply import generative
-from bench3dmm.data.rows import training_rows
+from bench3dmm.data.rows import even_positions, training_rows
 from bench3dmm.errors import DataError
 from bench3dmm.papers.protocol import PEER_LATENTS
 from bench3dmm.papers.setup import Chosen, Setup, choose
@@ -250,8 +250,6 @@ def _distant_pair(dataset: Dataset, chosen: Chosen) -> tuple[int, int]:
 
 
 def _thinned(rows: np.ndarray) -> np.ndarray:
-    from bench3dmm.data.rows import even_positions
-
     return rows[even_positions(len(rows), MEASURED)]
 
 

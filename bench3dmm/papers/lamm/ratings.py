@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench3dmm.data.tables import persons
 from bench3dmm.statistics.bootstrap import (
     RESAMPLES,
     Interval,
@@ -102,8 +103,6 @@ def methods(results: Sequence[Result]) -> dict[str, Rated]:
     Args:
         results: of the task manipulation on one dataset and split, at least one.
     """
-    from bench3dmm.data.tables import persons
-
     groups: dict[str, list[Result]] = {}
     for result in results:
         groups.setdefault(_label(result), []).append(result)

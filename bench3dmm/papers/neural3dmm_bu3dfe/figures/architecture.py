@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench3dmm.models.neural3dmm import PRESETS
+from bench3dmm.models.registry import check_model
 from bench3dmm.view.camera import fit_view
 from bench3dmm.view.render import render_wireframe
 from bench3dmm.view.style import INK, PALETTE, SOFT, add_footer, footer_height, style, tight_size
@@ -40,9 +42,6 @@ def figure1(hierarchy: Hierarchy, preset: str = "paper", latent: int = 16, name:
         name: what to call the mesh at the figure's foot.
     """
     from matplotlib.figure import Figure
-
-    from bench3dmm.models.neural3dmm import PRESETS
-    from bench3dmm.models.registry import check_model
 
     check_model("neural3dmm", preset)
     plan = PRESETS[preset]
