@@ -61,7 +61,7 @@ class _Collapsing:
         points = _normalised(vertices, faces)
         n = len(points)
         self.points: list[list[float]] = points.tolist()
-        self.faces: list[list[int] | None] = np.asarray(faces).tolist()
+        self.faces: list[list[int]] = np.asarray(faces).tolist()  # empty once collapsed
         self.faces_at: list[set[int]] = [set() for _ in range(n)]
         self.neighbours: list[set[int]] = [set() for _ in range(n)]
         for i, (a, b, c) in enumerate(self.faces):
@@ -149,7 +149,7 @@ class _Collapsing:
                 for vertex in face:
                     if vertex != u:
                         self.faces_at[vertex].discard(f)
-                self.faces[f] = None
+                self.faces[f] = []
             else:
                 face[face.index(u)] = v
                 self.faces_at[v].add(f)
@@ -174,7 +174,7 @@ class _Collapsing:
         kept = np.flatnonzero(self.alive).astype(np.int32)
         new = np.full(len(self.alive), -1, np.int32)
         new[kept] = np.arange(len(kept), dtype=np.int32)
-        return kept, new[np.array([face for face in self.faces if face is not None], dtype=np.int64)]
+        return kept, new[np.array([face for face in self.faces if face], dtype=np.int64)]
 
 
 def _normal(a: list[float], b: list[float], c: list[float]) -> tuple[tuple[float, float, float], float]:

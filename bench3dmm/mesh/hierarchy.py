@@ -108,10 +108,15 @@ class Hierarchy:
             levels = tuple(
                 Level(arrays[f"vertices_{i}"], arrays[f"faces_{i}"], int(arrays[f"reference_{i}"])) for i in range(n)
             )
-            lists = (tuple(arrays[f"{key}_{i}"] for i in range(n - 1)) for key in ("kept", "up_index", "up_weight"))
+            kept, up_index, up_weight = (
+                tuple(arrays[f"{key}_{i}"] for i in range(n - 1)) for key in ("kept", "up_index", "up_weight")
+            )
             named = {key: arrays[key] for key in sorted(arrays) if key.startswith("spirals_")}
-            computed = {tuple(map(int, key.split("_")[1:])): array for key, array in named.items()}
-            hierarchy = cls(levels, *lists, _spirals=computed)
+            computed = {}
+            for key, array in named.items():
+                level, hops, dilation = map(int, key.split("_")[1:])
+                computed[level, hops, dilation] = array
+            hierarchy = cls(levels, kept, up_index, up_weight, computed)
             stored = (meta["sha256"], meta["spirals_sha256"])
         except (KeyError, ValueError, TypeError) as error:
             raise DataError(f"{source}: not a stored hierarchy ({error!r}); build or copy it again") from None
@@ -145,7 +150,7 @@ class Hierarchy:
         arrays: dict[str, np.ndarray] = {}
         for i, level in enumerate(self.levels):
             arrays[f"vertices_{i}"], arrays[f"faces_{i}"] = level.vertices, level.faces
-            arrays[f"reference_{i}"] = np.int64(level.reference)
+            arrays[f"reference_{i}"] = np.array(level.reference, dtype=np.int64)
         for key in ("kept", "up_index", "up_weight"):
             arrays |= {f"{key}_{i}": array for i, array in enumerate(getattr(self, key))}
         return arrays

@@ -73,7 +73,7 @@ def lay_over(vertices: np.ndarray, model: Template) -> tuple[np.ndarray, float]:
     """
     fixed = _thinned(model.vertices)
     tree = cKDTree(fixed)
-    best: tuple[np.ndarray, float] | None = None
+    found = []
     for tilt in TILTS:
         moved = _begin(vertices, model.vertices, tilt)
         thin = _thinned(moved)
@@ -86,9 +86,8 @@ def lay_over(vertices: np.ndarray, model: Template) -> tuple[np.ndarray, float]:
             scale, rotation, shift = similarity(source, target)
             thin, moved = (scale * points @ rotation.T + shift for points in (thin, moved))
         left = float(distance[kept].mean()) / eyes_apart(model.vertices[model.landmarks])
-        if best is None or left < best[1]:
-            best = moved, left
-    return best
+        found.append((moved, left))
+    return min(found, key=lambda one: one[1])
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:

@@ -46,6 +46,7 @@ from bench3dmm.models.layers import (
     ConvAutoencoder,
     GatherThenMix,
     GatherThenMixNarrow,
+    Order,
     Relu,
     SparseMap,
     convolve,
@@ -136,6 +137,8 @@ class ChebyshevConv(nn.Module):
         last: without bias and ReLU.
     """
 
+    basis: torch.Tensor
+
     def __init__(
         self,
         c_in: int,
@@ -155,6 +158,8 @@ class ChebyshevConv(nn.Module):
         else:
             self.bias = nn.Parameter(bias)
         self.activation = None if last else Relu
+        self.order: type[Order]
+        self.maps: nn.Module
         if down is not None:
             narrow = c_in < NARROW
             self.order = GatherThenMixNarrow if narrow else GatherThenMix

@@ -33,7 +33,8 @@ Both stages with AdamW without weight decay and a cosine schedule, 1,500 epochs 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,11 @@ class Lamm(nn.Module):
     meshes are: divided by the vertices' deviations.
     """
 
+    order: torch.Tensor
+    place: torch.Tensor
+    control_ids: torch.Tensor
+    labels: torch.Tensor
+
     few_rows = True  # tokens, see `bench3dmm.models.interface.ready_to_infer`
 
     def __init__(self, partition: Partition, latent: int, preset: _Preset) -> None:
@@ -140,7 +146,7 @@ class Lamm(nn.Module):
         encoded = self.encoder(self._tokenised(x))
         decoded = self.decoder(self._decoder_input(self.to_code(encoded[-1][:, 0]), None))
         terms = self._layer_losses(encoded, x, loss, falling=True) + self._layer_losses(decoded, x, loss)
-        return sum(terms) / len(terms)
+        return functools.reduce(torch.add, terms) / len(terms)
 
     def manipulation_loss(
         self, source: torch.Tensor, target: torch.Tensor, alpha: torch.Tensor, loss: Loss
@@ -161,7 +167,7 @@ class Lamm(nn.Module):
         itself = self._layer_losses(plain, source, loss, always_ramped=True)
         changed = self._layer_losses(moved, source + step, loss, always_ramped=True)[1:]
         terms = [*falling, *falling, *itself, *changed]
-        return sum(terms) / len(terms)
+        return functools.reduce(torch.add, terms) / len(terms)
 
     def _tokenised(self, x: torch.Tensor) -> torch.Tensor:
         """(B, V, 3) -> (B, 1 + K, D)"""
@@ -230,6 +236,7 @@ class _Backbone(nn.Module):
 
     def __init__(self, preset: _Preset, depth: int, n_tokens: int) -> None:
         super().__init__()
+        layers: Iterable[nn.Module]
         if preset.backbone == MIXER:
             layers = (_MixerLayer(preset.width, n_tokens) for _ in range(depth))
         else:

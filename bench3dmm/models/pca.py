@@ -24,6 +24,9 @@ class PCA(nn.Module):
     """Orthonormal ``components`` (d, 3V) of centred meshes, by decreasing variance, and the ``deviations`` (d,) along
     them, in mm."""
 
+    components: torch.Tensor
+    deviations: torch.Tensor
+
     scale_coordinates = False
 
     def __init__(self, n_vertices: int, latent: int) -> None:

@@ -142,7 +142,7 @@ def _entry(name: str) -> _Entry:
         return _foreign(name)
     if name in _REGISTRY:
         entry = _REGISTRY[name]
-        plugins.check_free(plugins.MODELS, name, entry.origin and entry.build.__module__)
+        plugins.check_free(plugins.MODELS, name, entry.build.__module__ if entry.origin else None)
         return entry
     if name in plugins.declared_names(plugins.MODELS):
         return _foreign(name)

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench3dmm.view.camera import fit_view
 from bench3dmm.view.render import ERROR_MAP, contact_sheet, render_meshes
-from bench3dmm.view.style import colour_bar, picture, style, tight_size
+from bench3dmm.view.style import colour_bar, mean_notes, name_cells, picture, style, tight_size
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,7 +42,7 @@ def mesh_grid(
         camera: see `bench3dmm.view.camera.CAMERAS`.
     """
     faces, flat = dataset.template.faces, shapes.reshape(-1, *shapes.shape[2:])
-    width, height = size = tight_size(flat, CELL)
+    size = tight_size(flat, CELL)
     view = fit_view(flat, camera, size)
     images = list(render_meshes(flat, faces, size=size, view=view))
     columns = shapes.shape[1]
@@ -56,15 +56,11 @@ def mesh_grid(
         right = 0.15 if painted is None else 1.45
         margins = {"left": 0.9, "right": right, "top": 0.1 + 0.15 * lines}
         figure, axes = picture(sheet, columns * CELL_INCHES, **margins, footer=footer)
-        for column, title in enumerate(titles):
-            axes.text((column + 0.5) * width, -6, title, ha="center", va="bottom", fontsize=8)
-        for row, label in enumerate(labels):
-            axes.text(-10, (row + 0.5) * height, label, ha="right", va="center", fontsize=8)
-        if painted is not None:
+        if painted is None:
+            name_cells(axes, size, titles, labels)
+        else:
             from matplotlib.colors import Normalize
 
-            notes = notes or [f"mean\n{mean:.2f} mm" for mean in painted.mean(axis=1)]
-            for row, note in enumerate(notes):
-                axes.text(columns * width + 10, (row + 0.5) * height, note, va="center", fontsize=8)
+            name_cells(axes, size, titles, labels, notes or mean_notes(painted))
             colour_bar(figure, ERROR_MAP, Normalize(0, limit), scale)
     return figure

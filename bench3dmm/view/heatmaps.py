@@ -11,7 +11,7 @@ from bench3dmm.errors import DataError
 from bench3dmm.view.camera import fit_view
 from bench3dmm.view.curves import run_line
 from bench3dmm.view.render import ERROR_MAP, contact_sheet, render_meshes
-from bench3dmm.view.style import colour_bar, picture, style, tight_size
+from bench3dmm.view.style import colour_bar, mean_notes, name_cells, picture, style, tight_size
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,7 +70,7 @@ def heatmap_rows(
     """Rows of reference, reconstruction and error, both (n, V, 3) mm; the error is clamped to 0–6 mm."""
     error = np.linalg.norm(reference - reconstruction, axis=2)
     both = np.concatenate([reference, reconstruction])
-    width, height = size = tight_size(both, cell)
+    size = tight_size(both, cell)
     view = fit_view(both, "front", size)
     clay = render_meshes(both, faces, size=size, view=view)
     painted = render_meshes(reconstruction, faces, values=error, size=size, view=view, cmap=cmap)
@@ -80,11 +80,7 @@ def heatmap_rows(
 
     with style():
         figure, axes = picture(sheet, 2.7, left=0.75, right=1.35, top=0.28, footer=footer)
-        for column, title in enumerate(("reference", "reconstruction", "error")):
-            axes.text((column + 0.5) * width, -8, title, ha="center", va="bottom", fontsize=8)
-        for row, label in enumerate(labels):
-            axes.text(-12, (row + 0.5) * height, label, ha="right", va="center", fontsize=8)
-            mean = f"mean\n{error[row].mean():.2f} mm"
-            axes.text(3 * width + 10, (row + 0.5) * height, mean, va="center", fontsize=8)
+        titles = ("reference", "reconstruction", "error")
+        name_cells(axes, size, titles, labels, mean_notes(error), above=8, beside=12)
         colour_bar(figure, cmap)
     return figure

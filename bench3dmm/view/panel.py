@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from bench3dmm.errors import Bench3dmmError
+from bench3dmm.mesh.partition import Partition
+from bench3dmm.mesh.template import Template
 from bench3dmm.view.camera import fit_view
 from bench3dmm.view.render import ERROR_MAP, render_mesh
 
 if TYPE_CHECKING:
     import ipywidgets
-
-    from bench3dmm.apply.trained import TrainedModel
 
 AXES = ("to the right", "up", "forward")  # as one sees a face from the front
 REACH_MM = 10.0
@@ -24,6 +25,26 @@ TURN_DEGREES = 75
 PIXELS = 520
 CONTROLS = "340px"  # their width: the picture beside stays where it is
 MOVEMENT_MM = (0.0, 6.0)
+
+
+class EditingModel(Protocol):
+    """What a panel asks of a model; `bench3dmm.load` gives such models."""
+
+    @property
+    def template(self) -> Template: ...
+
+    @property
+    def partition(self) -> Partition:
+        """The template's regions and their control vertices."""
+        ...
+
+    def reconstruct(self, meshes: ArrayLike) -> np.ndarray:
+        """A mesh (V, 3) mm -> what the model makes of it, (V, 3) mm."""
+        ...
+
+    def edit(self, meshes: ArrayLike, displacements: Mapping[str, ArrayLike]) -> np.ndarray:
+        """A mesh (V, 3) mm -> the same with regions displaced, each by (3,) mm."""
+        ...
 
 
 class EditPanel:
@@ -41,7 +62,7 @@ class EditPanel:
         DataError: a model that edits no regions.
     """
 
-    def __init__(self, model: TrainedModel, mesh: ArrayLike) -> None:
+    def __init__(self, model: EditingModel, mesh: ArrayLike) -> None:
         try:
             import ipywidgets
         except ImportError:

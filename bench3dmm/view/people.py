@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench3dmm.data.synthetic.counts import table_of
 from bench3dmm.view.render import contact_sheet, render_meshes
-from bench3dmm.view.style import picture, style, tight_size
+from bench3dmm.view.style import name_cells, picture, style, tight_size
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,11 +37,8 @@ def contact_sheet_figure(dataset: Dataset, people: int = 6, cell: int = 200) -> 
         margins = {"left": 0.62, "right": 0.15, "top": 0.12 + 0.15 * lines}
         footer = f"{dataset_line(dataset)} · each expression at its strongest, one scale for all"
         figure, axes = picture(sheet, max(chosen.shape[1] * 0.8, 4.5), **margins, footer=footer)
-        for column, name in enumerate(chosen.columns):
-            label = name.replace("_", "\n")
-            axes.text((column + 0.5) * width, -6, label, ha="center", va="bottom", fontsize=8)
-        for row, name in enumerate(chosen.index):
-            axes.text(-12, (row + 0.5) * height, name, ha="right", va="center", fontsize=8)
+        titles = [name.replace("_", "\n") for name in chosen.columns]
+        name_cells(axes, size, titles, chosen.index, beside=12)
     return figure
 
 

@@ -20,6 +20,7 @@ from bench3dmm.view.renderers import (
     CLAY,
     INSIDE,
     SUPERSAMPLING,
+    Scene,
     draw_matplotlib,
     draw_pyvista,
     lambert,
@@ -124,7 +125,7 @@ def render_meshes(
     view = view or fit_view(vertices, camera, shape)
     colours = None if values is None else paint(values, cmap, clim)
     draw = draw_pyvista if renderer() == "pyvista" else draw_matplotlib
-    return np.stack(list(draw(vertices, faces, colours, shape, view, background)))
+    return np.stack(list(draw(Scene(vertices, faces, colours, shape, view, background))))
 
 
 def render_wireframe(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -48,6 +49,26 @@ AMBIENT = {False: 0.20, True: 0.60}
 
 DIFFUSE = {False: 1.0, True: 0.52}
 """Ambient and diffuse strength; True where colours carry values and shading must not darken them much."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """Meshes of one topology to be drawn one by one, all by one camera.
+
+    Attributes:
+        vertices: (N, V, 3) mm.
+        faces: (F, 3).
+        colours: (N, V, 3) in [0, 1], or None for clay.
+        size: (width, height), pixels.
+        background: a matplotlib colour, or None for transparent.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    colours: np.ndarray | None
+    size: tuple[int, int]
+    view: View
+    background: str | None
 
 
 @functools.cache
@@ -92,26 +113,20 @@ def _prefer_egl() -> None:
         os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
 
 
-def draw_pyvista(
-    vertices: np.ndarray,
-    faces: np.ndarray,
-    colours: np.ndarray | None,
-    size: tuple[int, int],
-    view: View,
-    background: str | None,
-) -> Iterator[np.ndarray]:
+def draw_pyvista(scene: Scene) -> Iterator[np.ndarray]:
     """One window and one mesh for the whole batch; only points, normals and colours change."""
+    vertices, faces, colours, view = scene.vertices, scene.faces, scene.colours, scene.view
     _prefer_egl()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="IProgress not found")  # its progress bars are not used here
         import pyvista
 
-    width, height = size
+    width, height = scene.size
     window = (width * SUPERSAMPLING, height * SUPERSAMPLING)
     plotter = pyvista.Plotter(off_screen=True, window_size=window, lighting="none")
     plotter.render_window.SetMultiSamples(0)
     try:
-        plotter.set_background(background or "white")
+        plotter.set_background(scene.background or "white")
         mesh = pyvista.PolyData.from_regular_faces(vertices[0], faces)
         mesh.point_data.active_normals = vertex_normals(vertices[0], faces)
         if colours is not None:
@@ -149,28 +164,22 @@ def draw_pyvista(
             if colours is not None:
                 mesh.point_data["colours"] = _to_bytes(colours[index])
             plotter.render()
-            image = plotter.screenshot(return_img=True, transparent_background=background is None)
+            image = plotter.screenshot(return_img=True, transparent_background=scene.background is None)
             yield shrink(image)
     finally:
         plotter.close()
 
 
-def draw_matplotlib(
-    vertices: np.ndarray,
-    faces: np.ndarray,
-    colours: np.ndarray | None,
-    size: tuple[int, int],
-    view: View,
-    background: str | None,
-) -> Iterator[np.ndarray]:
+def draw_matplotlib(scene: Scene) -> Iterator[np.ndarray]:
     """The painter's algorithm: smooth-shaded triangles, those farthest from the camera first."""
     from matplotlib.backends.backend_agg import RendererAgg
     from matplotlib.colors import to_rgba
     from matplotlib.transforms import IdentityTransform
 
-    width, height = (SUPERSAMPLING * side for side in size)
+    faces, colours, view = scene.faces, scene.colours, scene.view
+    width, height = (SUPERSAMPLING * side for side in scene.size)
     middle, pixels_per_mm = np.array([width / 2, height / 2]), height / 2 / view.half_height
-    for index, points in enumerate(vertices):
+    for index, points in enumerate(scene.vertices):
         seen = (points - view.centre) @ view.axes.T
         corners = seen[faces]
         outward = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -189,9 +198,9 @@ def draw_matplotlib(
             IdentityTransform(),
         )
         image = np.asarray(agg.buffer_rgba()).astype(np.float64)
-        if background is not None:
+        if scene.background is not None:
             opacity = image[..., 3:] / 255
-            image = image[..., :3] * opacity + np.array(to_rgba(background)[:3]) * 255 * (1 - opacity)
+            image = image[..., :3] * opacity + np.array(to_rgba(scene.background)[:3]) * 255 * (1 - opacity)
         yield shrink(image)
 
 

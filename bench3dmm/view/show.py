@@ -88,40 +88,56 @@ def show_mesh(
     vertices, faces = np.asarray(vertices), np.asarray(faces)
     if values is not None and np.shape(values) != vertices.shape[:1]:
         raise MeshError(f"values {np.shape(values)} do not match the vertices {vertices.shape}")
-    if interactive:
-        return _view(vertices, faces, values, label, footer, cmap, clim)
-    return _figure(vertices, faces, values, label, footer, cmap, clim)
+    shown = _Shown(vertices, faces, values, label, footer, cmap, clim)
+    return _view(shown) if interactive else _figure(shown)
 
 
-def _figure(
-    vertices: np.ndarray,
-    faces: np.ndarray,
-    values: np.ndarray | None,
-    label: str,
-    footer: str,
-    cmap: str,
-    clim: tuple[float, float],
-) -> Figure:
-    from matplotlib.colors import Normalize
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """One mesh as it is to look, still or to turn; see `show_mesh`."""
 
-    image = render_mesh(vertices, faces, values=values, size=tight_size(vertices, 700), cmap=cmap, clim=clim)
+    vertices: np.ndarray
+    faces: np.ndarray
+    values: np.ndarray | None
+    label: str
+    footer: str
+    cmap: str
+    clim: tuple[float, float]
+
+    @property
+    def painted(self) -> bool:
+        return self.values is not None
+
+    @property
+    def colours(self) -> np.ndarray | None:
+        """(V, 3) in [0, 1]; None for clay."""
+        return None if self.values is None else paint(self.values, self.cmap, self.clim)
+
+    def add_bar(self, figure: Figure) -> None:
+        """The colour bar, beside what the figure shows."""
+        from matplotlib.colors import Normalize
+
+        colour_bar(figure, self.cmap, Normalize(*self.clim), self.label)
+
+
+def _figure(shown: _Shown) -> Figure:
+    image = render_mesh(
+        shown.vertices,
+        shown.faces,
+        values=shown.values,
+        size=tight_size(shown.vertices, 700),
+        cmap=shown.cmap,
+        clim=shown.clim,
+    )
     with style():
-        right = 0.1 if values is None else 0.95
-        figure, _ = picture(image, 2.8, left=0.1, right=right, top=0.1, footer=footer)
-        if values is not None:
-            colour_bar(figure, cmap, Normalize(*clim), label)
+        right = 0.95 if shown.painted else 0.1
+        figure, _ = picture(image, 2.8, left=0.1, right=right, top=0.1, footer=shown.footer)
+        if shown.painted:
+            shown.add_bar(figure)
     return figure
 
 
-def _view(
-    vertices: np.ndarray,
-    faces: np.ndarray,
-    values: np.ndarray | None,
-    label: str,
-    footer: str,
-    cmap: str,
-    clim: tuple[float, float],
-) -> MeshView:
+def _view(shown: _Shown) -> MeshView:
     if importlib.util.find_spec("trame_vtk") is None:
         raise Bench3dmmError(
             "interactive meshes need trame-vtk, which is not installed here: pip install 'bench3dmm[interactive]'"
@@ -131,7 +147,7 @@ def _view(
 
     page = io.StringIO()
     with pyvista.vtk_verbosity("error"):  # it warns of missing OpenGL, which nothing here uses
-        plotter = _plotter(vertices, faces, None if values is None else paint(values, cmap, clim))
+        plotter = _plotter(shown.vertices, shown.faces, shown.colours)
         try:
             write_html(_scene(plotter.render_window), page)
         finally:
@@ -140,9 +156,9 @@ def _view(
         f'<iframe srcdoc="{html.escape(page.getvalue())}" title="mesh" scrolling="no"'
         f' style="width:{WINDOW}px;height:{WINDOW}px;max-width:100%;border:0"></iframe>'
     )
-    bar = "" if values is None else _colour_bar(label, cmap, clim)
+    bar = _colour_bar(shown) if shown.painted else ""
     width = WINDOW + (BAR if bar else 0)
-    small = html.escape(" · ".join(filter(None, [footer, HINT])))
+    small = html.escape(" · ".join(filter(None, [shown.footer, HINT])))
     return MeshView(
         f'<figure style="margin:0;padding:4px;background:white;width:{width}px">'
         f'<div style="display:flex;align-items:center">{frame}{bar}</div>'
@@ -210,16 +226,15 @@ def _scene(window) -> bytes:
     return packed.getvalue()
 
 
-def _colour_bar(label: str, cmap: str, clim: tuple[float, float]) -> str:
+def _colour_bar(shown: _Shown) -> str:
     """The static figure's, as an image to stand beside the scene."""
-    from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
     drawing = io.BytesIO()
     with style():
         figure = Figure(figsize=(BAR / 96, 3.4))  # CSS: 96 pixels an inch
         figure.add_axes((0, 0, 0.1, 1)).set_axis_off()  # where the picture is in a static figure
-        colour_bar(figure, cmap, Normalize(*clim), label)
+        shown.add_bar(figure)
         figure.savefig(drawing, format="svg", metadata={"Date": None})
     source = base64.b64encode(drawing.getvalue()).decode()
-    return f'<img alt="{html.escape(label)}" src="data:image/svg+xml;base64,{source}">'
+    return f'<img alt="{html.escape(shown.label)}" src="data:image/svg+xml;base64,{source}">'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,6 +92,36 @@ def picture(
     axes.set_axis_off()
     add_footer(figure, footer)
     return figure, axes
+
+
+def name_cells(
+    axes: Axes,
+    size: tuple[int, int],
+    titles: Sequence[str],
+    labels: Sequence[str],
+    notes: Sequence[str] = (),
+    *,
+    above: int = 6,
+    beside: int = 10,
+) -> None:
+    """Titles above the columns of a `picture` of cells without gaps, labels left of its rows and notes right of them.
+
+    Args:
+        size: (width, height) of a cell, pixels.
+        above, beside: how far from the cells, pixels.
+    """
+    width, height = size
+    for column, title in enumerate(titles):
+        axes.text((column + 0.5) * width, -above, title, ha="center", va="bottom", fontsize=8)
+    for row, label in enumerate(labels):
+        axes.text(-beside, (row + 0.5) * height, label, ha="right", va="center", fontsize=8)
+    for row, note in enumerate(notes):
+        axes.text(len(titles) * width + 10, (row + 0.5) * height, note, va="center", fontsize=8)
+
+
+def mean_notes(errors: np.ndarray) -> list[str]:
+    """What stands beside rows of errors (R, V), mm."""
+    return [f"mean\n{mean:.2f} mm" for mean in errors.mean(axis=1)]
 
 
 def tight_size(vertices: np.ndarray, height: int) -> tuple[int, int]:

@@ -27,6 +27,7 @@ from bench3dmm.models.layers.orders import (
     MixThenGather,
     MixThenGatherNarrow,
     MixThenGatherSingle,
+    Order,
     SparseMap,
     weights_by_step,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "MixThenGather",
     "MixThenGatherNarrow",
     "MixThenGatherSingle",
+    "Order",
     "Relu",
     "SparseMap",
     "SpiralConv",

@@ -19,6 +19,9 @@ from bench3dmm.models.layers.orders import (
     MixThenGather,
     MixThenGatherNarrow,
     MixThenGatherSingle,
+    Order,
+    SingleOrder,
+    SpiralOrder,
 )
 
 
@@ -46,7 +49,14 @@ class Relu:
         return torch.ops.aten.threshold_backward(grad, out, 0)
 
 
-def convolve(x, weight, bias, order, gather: nn.Module, activation: type[Elu] | type[Relu] | None) -> torch.Tensor:
+def convolve(
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor,
+    order: type[Order],
+    gather: nn.Module,
+    activation: type[Elu] | type[Relu] | None,
+) -> torch.Tensor:
     """[V_in, B, C_in] -> [V_out, B, C_out] in one of the orders, with an activation or nothing after it."""
     if torch.is_grad_enabled():
         return _Convolution.apply(x, weight, bias, order, gather, activation)
@@ -106,6 +116,8 @@ class SpiralConv(nn.Module):
         selects = all((matrix.getnnz(axis=1) <= 1).all() and (matrix.data == 1).all() for matrix in matrices)
         fewer_out = self.v_in == self.v_out and c_out < c_in
         self.mix_first = self.v_in < self.v_out or fewer_out or not selects
+        self.order: SpiralOrder
+        self.single_order: SingleOrder | None
         if self.mix_first:
             narrow = c_out < NARROW
             self.order = MixThenGatherNarrow if narrow else MixThenGather
@@ -114,15 +126,15 @@ class SpiralConv(nn.Module):
             self.order = GatherThenMixNarrow if c_in < NARROW else GatherThenMix
             self.single_order = GatherThenMixSingle
         self.gather = self.order.plan(matrices, c_in, c_out)
-        self.single_gather = self.single_order and self.single_order.plan(matrices, c_in, c_out)
+        self.single_gather = self.single_order.plan(matrices, c_in, c_out) if self.single_order else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[V_in, B, C_in] -> [V_out, B, C_out]"""
         weight, bias = self.linear.weight, self.linear.bias
-        order, gather = self.order, self.gather
-        if self.single_order and x.shape[1] == 1 and not torch.is_grad_enabled():
-            order, gather = self.single_order, self.single_gather
-        return convolve(x, weight, bias, order, gather, Elu if self.elu else None)
+        activation = Elu if self.elu else None
+        if self.single_order and self.single_gather and x.shape[1] == 1 and not torch.is_grad_enabled():
+            return convolve(x, weight, bias, self.single_order, self.single_gather, activation)
+        return convolve(x, weight, bias, self.order, self.gather, activation)
 
 
 def spiral_matrices(spirals: np.ndarray, *, dummy: bool = False) -> list[sp.csr_matrix]:

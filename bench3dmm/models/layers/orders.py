@@ -8,6 +8,7 @@ grad_weight)``. weight is the published (C_out, L * C_in), step-major. Those for
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,11 +19,28 @@ from torch import nn
 NARROW = 8  # channels
 
 
+class Order(Protocol):
+    """A class that is never instantiated. Those with a gradient have ``backward`` besides, as said above."""
+
+    @staticmethod
+    def forward(
+        x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, gather: Any, /
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """[V_in, B, C_in] -> [V_out, B, C_out], and what the gradient needs."""
+
+
 class SparseMap(nn.Module):
     """A constant sparse matrix and its transpose, applied to the rows of a dense matrix.
 
     `embedding_bag` is a CSR product that is fast on CPU and without atomics (so repeatable) on GPUs.
     """
+
+    index: torch.Tensor
+    start: torch.Tensor
+    weight: torch.Tensor | None
+    index_t: torch.Tensor
+    start_t: torch.Tensor
+    weight_t: torch.Tensor | None
 
     def __init__(self, matrix: sp.spmatrix, *, transposed: bool = True) -> None:
         super().__init__()
@@ -168,6 +186,8 @@ class MixThenGatherNarrow:
 class _RowTable(nn.Module):
     """The rows that a matrix of ones picks; an empty row picks the one after the last."""
 
+    index: torch.Tensor
+
     def __init__(self, matrix: sp.csr_matrix) -> None:
         super().__init__()
         index = np.full(matrix.shape[0], matrix.shape[1])
@@ -205,3 +225,7 @@ class MixThenGatherSingle:
         wide = weight.view(len(weight), -1, c_in).transpose(0, 1).reshape(-1, c_in)
         mixed = x.reshape(-1, c_in) @ wide.t()  # [V_in, L * C_out]
         return gather.apply_rows(mixed.view(-1, len(weight))).add_(bias).unsqueeze(1), None
+
+
+SpiralOrder = type[GatherThenMix] | type[GatherThenMixNarrow] | type[MixThenGather] | type[MixThenGatherNarrow]
+SingleOrder = type[GatherThenMixSingle] | type[MixThenGatherSingle]
