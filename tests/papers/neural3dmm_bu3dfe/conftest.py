@@ -1,0 +1,37 @@
+"""A small mesh and a dataset on it, drawn in software."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from mesh_shapes import half_sphere
+
+from bench3dmm.data.dataset import Dataset
+from bench3dmm.data.synthetic.counts import TABLE2
+from bench3dmm.papers import setup
+from bench3dmm.view import render
+
+
+@pytest.fixture(autouse=True)
+def software_renderer(monkeypatch):
+    monkeypatch.setattr(render, "renderer", lambda: "matplotlib")
+
+
+@pytest.fixture(scope="module")
+def template():
+    return half_sphere()
+
+
+@pytest.fixture(scope="module")
+def scans(template):
+    rows = [(f"F{person:04d}", name, 1.0, 0) for person in range(3) for name in TABLE2 for _ in range(2)]
+    samples = pd.DataFrame(rows, columns=["subject", "expression", "level", "frame"])
+    vertices = (template.vertices * (1 + 0.01 * np.arange(len(rows)))[:, None, None]).astype(np.float32)
+    return Dataset("mh-scan", template, vertices, samples, "0123456789abcdef" * 4, {"recipe_sha256": "recipe"})
+
+
+@pytest.fixture
+def complete(monkeypatch):
+    """As if COMA and BU3DFE were imported here, all of them."""
+    monkeypatch.setattr(setup, "departures", lambda name: [] if name in ("coma", "bu3dfe") else [f"{name} is another"])
