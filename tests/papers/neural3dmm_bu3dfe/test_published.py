@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import pandas as pd
-import pytest
 
 from bench3dmm.papers.neural3dmm_bu3dfe import published
-from bench3dmm.system.checkout import ROOT
 
 COLUMNS = [
     "artefact",
@@ -19,11 +17,6 @@ COLUMNS = [
     "uncertainty_mm",
     "source",
 ]
-
-
-@pytest.fixture(scope="module")
-def paper() -> pd.DataFrame:
-    return pd.read_csv(ROOT / "results" / "paper.csv")
 
 
 def series(paper: pd.DataFrame, **where) -> pd.Series:
