@@ -11,6 +11,7 @@ from sphere_sets import sphere_dataset
 from bench3dmm.cli import app as cli
 from bench3dmm.mesh.hierarchy import build_hierarchy
 from bench3dmm.system.storage import CACHE_VARIABLE
+from bench3dmm.view import render
 
 # Before torch is imported: on meshes this small more threads only get in each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -35,6 +36,12 @@ def spheres():
 @pytest.fixture(scope="session")
 def sphere_hierarchy(spheres, scratch_cache):
     return build_hierarchy(spheres.template)
+
+
+@pytest.fixture
+def software_renderer(monkeypatch):
+    """Pictures of meshes that look the same on every machine."""
+    monkeypatch.setattr(render, "renderer", lambda: "matplotlib")
 
 
 @pytest.fixture

@@ -15,10 +15,7 @@ from bench3dmm.errors import Bench3dmmError, MeshError
 from bench3dmm.mesh.normals import vertex_normals
 from bench3dmm.view import render, show
 
-
-@pytest.fixture(autouse=True)
-def software_renderer(monkeypatch):
-    monkeypatch.setattr(render, "renderer", lambda: "matplotlib")
+pytestmark = pytest.mark.usefixtures("software_renderer")
 
 
 @pytest.fixture(scope="module")

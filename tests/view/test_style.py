@@ -1,11 +1,26 @@
-"""Footers: whole, and with room."""
+"""Footers whole and with room; figures that are saved alike each time."""
 
 from __future__ import annotations
 
+import matplotlib.image
+import pytest
+from drawn_results import fake_result
+from face_sets import head_template, scan_dataset
 from figure_checks import assert_texts_inside
 from matplotlib.figure import Figure
 
-from bench3dmm.view.style import add_footer
+from bench3dmm.view.curves import error_cdf_figure
+from bench3dmm.view.style import add_footer, save_figure
+
+
+@pytest.fixture(scope="module")
+def template():
+    return head_template()
+
+
+@pytest.fixture
+def scans(template):
+    return scan_dataset(template)
 
 
 def test_long_footers_are_broken_and_given_room():
@@ -16,3 +31,12 @@ def test_long_footers_are_broken_and_given_room():
     assert figure.texts[0].get_text().count("\n") >= 3
     assert_texts_inside(figure)
     assert not axes.xaxis.label.get_window_extent().overlaps(figure.texts[0].get_window_extent())
+
+
+def test_saved_figures_are_the_same_bytes_each_time(scans, tmp_path):
+    first = save_figure(error_cdf_figure([fake_result(scans)]), tmp_path / "a", "cdf")
+    second = save_figure(error_cdf_figure([fake_result(scans)]), tmp_path / "b", "cdf")
+    assert [path.suffix for path in first] == [".png", ".pdf"]
+    for one, other in zip(first, second, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+    assert matplotlib.image.imread(first[0]).shape[:2] == (760, 1120)

@@ -7,15 +7,13 @@ from peer_results import SETUP, peer_results, people
 
 from bench3dmm.papers import setup
 from bench3dmm.statistics import ranking
-from bench3dmm.view import render
 
 
 @pytest.fixture(autouse=True)
-def twins(monkeypatch):
+def twins(monkeypatch, software_renderer):
     """Forty people in both sets."""
     monkeypatch.setattr(setup, "persons", people)
     monkeypatch.setattr(ranking, "persons", people)
-    monkeypatch.setattr(render, "renderer", lambda: "matplotlib")
 
 
 @pytest.fixture(scope="module")

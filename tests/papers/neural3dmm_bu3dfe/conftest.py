@@ -13,12 +13,11 @@ from bench3dmm.data.synthetic.counts import TABLE2
 from bench3dmm.papers import setup
 from bench3dmm.runs.results import Result
 from bench3dmm.system.checkout import ROOT
-from bench3dmm.view import render
 
 
 @pytest.fixture(autouse=True)
-def software_renderer(monkeypatch):
-    monkeypatch.setattr(render, "renderer", lambda: "matplotlib")
+def drawn_in_software(software_renderer):
+    pass
 
 
 @pytest.fixture(scope="module")
