@@ -43,3 +43,8 @@ def fake_hierarchy(sizes, lengths, seed=0):
     fake.sizes = tuple(sizes)
     fake.upsampling = lambda level: Hierarchy.upsampling(fake, level)
     return fake
+
+
+def padded_hierarchy():
+    """Heavy padding at every level, and maps on both sides of the size from which ELU is computed otherwise."""
+    return fake_hierarchy([160, 41, 12, 5, 3], [6, 5, 7, 4, 3], seed=3)

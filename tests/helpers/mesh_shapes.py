@@ -139,3 +139,8 @@ def half_sphere() -> Template:
     half = Template(vertices, faces, np.empty(0, np.int32), "sphere").keep(np.flatnonzero(vertices[:, 2] > -1))
     front = np.argsort(half.vertices[:, 2])[-5:]
     return Template(half.vertices, half.faces, np.sort(front), "sphere")
+
+
+def border_of(faces):
+    edges = {(a, b) for f in faces.tolist() for a, b in zip(f, f[1:] + f[:1], strict=True)}
+    return [a for a, b in edges if (b, a) not in edges]
