@@ -11,7 +11,7 @@ that they are equal. Otherwise the one with the smaller error is *better*. A mod
 that are better than it. Ties are not transitive: where a ties with b and b with c, a may still be better than c; then
 a and b share rank 1, and c has rank 2. Every pair is judged alone: of twenty pairs of equal models one is expected to
 be told apart by chance. Where persons and three seeds are simulated, the intervals hold the true difference in 93 to
-98 of 100 cases (tests/test_ranking.py): fewest against a model without seeds, most where both parts are alike.
+98 of 100 cases (see its tests): fewest against a model without seeds, most where both parts are alike.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ from scipy import stats
 
 from bench3dmm.data.tables import persons
 from bench3dmm.errors import DataError
-from bench3dmm.record.grid import listed, shown_value, varying_fields
+from bench3dmm.record.grid import shown_value, varying_fields
 from bench3dmm.record.run import Run
 from bench3dmm.runs.results import Result
 from bench3dmm.runs.stored import check_comparable
 from bench3dmm.statistics.bootstrap import LEVEL, RESAMPLES, Interval, draw_counts, draw_units, percentile_interval
+from bench3dmm.system.words import listed
 from bench3dmm.tasks.registry import get_task
 from bench3dmm.tasks.task import HIGHER, Measure
 
