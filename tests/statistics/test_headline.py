@@ -6,8 +6,10 @@ import dataclasses
 
 from ranked_results import pca, seeds_of, two_to_a_person
 
+from bench3dmm.record.run import Run
 from bench3dmm.statistics.headline import headline
 from bench3dmm.statistics.ranking import rankings
+from bench3dmm.tasks.registry import get_task
 
 
 def at(latent, split, *models):
@@ -33,6 +35,10 @@ def test_where_pca_wins_it_is_said_first():
         "PCA, a linear model fitted in 2 s, shares the first place with coma at d = 16 on faces, percentage split.",
         "PCA is beaten by coma at d = 8 on faces, percentage split.",
     ]
+
+
+def test_the_baseline_of_reconstruction_is_pca():
+    assert get_task(Run.task).baselines[0].name == "pca"
 
 
 def test_the_headline_claims_nothing_without_a_ranking():

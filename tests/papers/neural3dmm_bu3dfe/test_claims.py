@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from claim_results import BY_ID, MESHES, make_dataset, make_results, published_error, verdict_on
 
+from bench3dmm.errors import DataError
 from bench3dmm.papers.neural3dmm_bu3dfe.claims import CLAIMS, evaluate_claims, paper_effects, untested_table
 from bench3dmm.papers.neural3dmm_bu3dfe.effects import FIG4_COMA, FIG5_BU3DFE
 from bench3dmm.papers.neural3dmm_bu3dfe.experiments import FIGURES
@@ -20,6 +21,7 @@ from bench3dmm.papers.setup import Setup
 from bench3dmm.record.run import Run
 from bench3dmm.statistics.claims import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, verdict_table
 from bench3dmm.system.storage import canonical_json
+from bench3dmm.view.verdicts import LIMITS, claims_figure, margin
 
 PAPER_TEXT = "BENCH3DMM_PAPER_TEXT"  # a file with the paper's text, which is not ours to ship
 MEASURED_HERE = {"256-has-far-fewer-parameters", "identity-noisier", "plain-spares-parameters"} | {
@@ -197,3 +199,19 @@ def test_table_and_record(results, paper):
     record = json.loads(canonical_json([v.as_dict() for v in verdicts]))
     assert len(record) == len(CLAIMS) and record[2]["seeds"] == [0, 1, 2]
     assert len(untested_table()) == len(UNTESTED)
+
+
+def test_the_picture_has_every_claim_where_its_numbers_are(results, paper):
+    verdicts = evaluate_claims(results, paper=paper, resamples=200)
+    figure = claims_figure(verdicts)
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == [claim.id for claim in CLAIMS]
+    points = {(float(x), float(y)) for line in axes.lines for x, y in zip(*line.get_data(), strict=True)}
+    for row, verdict in enumerate(verdicts):
+        if verdict.effect is not None and LIMITS[0] < margin(verdict, verdict.effect.point) < LIMITS[1]:
+            assert (margin(verdict, verdict.effect.point), -row) in points
+    counted = " ".join(text.get_text() for text in figure.legends[0].get_texts())
+    for word in (REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE):
+        assert f"{sum(verdict.verdict == word for verdict in verdicts)} {word}" in counted
+    with pytest.raises(DataError, match="no claim has an effect"):
+        claims_figure(evaluate_claims([]))
