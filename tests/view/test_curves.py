@@ -5,21 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from drawn_results import fake_result
-from face_sets import head_template, scan_dataset
 from figure_checks import texts
 
 from bench3dmm.errors import Bench3dmmError
 from bench3dmm.view.curves import _strokes, error_cdf_figure, error_table, run_label
-
-
-@pytest.fixture(scope="module")
-def template():
-    return head_template()
-
-
-@pytest.fixture
-def scans(template):
-    return scan_dataset(template)
 
 
 def test_cdf_curve_is_the_cumulative_share(scans):

@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import pytest
 from drawn_results import fake_result
-from face_sets import head_template, scan_dataset
 from figure_checks import texts
 
 from bench3dmm.view.heatmaps import heatmap_figure
 
 pytestmark = pytest.mark.usefixtures("software_renderer")
-
-
-@pytest.fixture(scope="module")
-def template():
-    return head_template()
-
-
-@pytest.fixture
-def scans(template):
-    return scan_dataset(template)
 
 
 def test_heatmap_states_the_error_and_the_run(scans):

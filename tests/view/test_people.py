@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from face_sets import head_template, make_dataset, scan_dataset
+from face_sets import make_dataset
 from figure_checks import texts
 
 from bench3dmm.data.synthetic.counts import TABLE1, TABLE2
 from bench3dmm.view.people import contact_sheet_figure, contact_sheet_samples
 
 pytestmark = pytest.mark.usefixtures("software_renderer")
-
-
-@pytest.fixture(scope="module")
-def template():
-    return head_template()
-
-
-@pytest.fixture
-def scans(template):
-    return scan_dataset(template)
 
 
 def test_contact_sheet_takes_each_expression_at_its_strongest(scans):

@@ -6,17 +6,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from face_sets import head_template
 from figure_checks import texts
 
 from bench3dmm.view.spirals import _draw_pixels, even_vertex, spiral_figure
 
 pytestmark = pytest.mark.usefixtures("software_renderer")
-
-
-@pytest.fixture(scope="module")
-def template():
-    return head_template()
 
 
 def test_pixel_spiral_visits_each_pixel_once_outwards():

@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import matplotlib.image
-import pytest
 from drawn_results import fake_result
-from face_sets import head_template, scan_dataset
 from figure_checks import assert_texts_inside
 from matplotlib.figure import Figure
 
 from bench3dmm.view.curves import error_cdf_figure
 from bench3dmm.view.style import add_footer, save_figure
-
-
-@pytest.fixture(scope="module")
-def template():
-    return head_template()
-
-
-@pytest.fixture
-def scans(template):
-    return scan_dataset(template)
 
 
 def test_long_footers_are_broken_and_given_room():
