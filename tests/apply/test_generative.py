@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
-import shutil
-from dataclasses import replace
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
-from bench3dmm.papers.runs import peer_runs
-from conftest import as_registered, sphere_dataset
 from scipy.spatial.transform import Rotation
 
-from bench3dmm import artefacts
 from bench3dmm.apply import generative
-from bench3dmm.apply.exported import load_run
-from bench3dmm.data import registry as data
-from bench3dmm.errors import Bench3dmmError, DataError
-from bench3dmm.pages.workbook import Workbook
-from bench3dmm.papers.comparison import generative as drawn
-from bench3dmm.papers.setup import Setup
-from bench3dmm.record.run import Run
-from bench3dmm.runs.execute import execute
-from bench3dmm.runs.results import result_path
-from bench3dmm.tasks.parts.latent import LatentGaussian
-from bench3dmm.tasks.published import published_run, run_command
-from bench3dmm.view import grid
+from bench3dmm.errors import DataError
 
 VERTICES = 30
+
+
 rng = np.random.default_rng(0)
 
 
@@ -77,48 +60,6 @@ def additive(subjects=5, levels=(0.5, 1.0), curve=1.0):
                 vertices.append(person[s] + level**curve * expression[e])
     samples = pd.DataFrame(rows, columns=["subject", "expression", "level"]).assign(frame=0)
     return np.array(vertices), samples
-
-
-# --- the Gaussian -------------------------------------------------------------------------------------------------
-
-
-def test_gaussian_has_the_mean_and_covariance_of_the_codes():
-    codes = rng.normal(size=(200, 4)) @ rng.normal(size=(4, 4)) + 5
-    fitted = LatentGaussian.fit(codes)
-    np.testing.assert_allclose(fitted.factor @ fitted.factor.T, np.cov(codes, rowvar=False), rtol=1e-9)
-    assert (fitted.factor.max(axis=0) == np.abs(fitted.factor).max(axis=0)).all(), "an axis has one sign everywhere"
-    sampled = fitted.sample(200_000, np.random.default_rng(0))
-    deviation = codes.std(axis=0, ddof=1)
-    np.testing.assert_allclose(sampled.mean(axis=0), codes.mean(axis=0), atol=0.02 * deviation.max())
-    scale = np.outer(deviation, deviation)
-    np.testing.assert_allclose(np.cov(sampled, rowvar=False) / scale, np.cov(codes, rowvar=False) / scale, atol=0.02)
-
-
-def test_a_gaussian_of_codes_without_full_rank_stays_where_they_are():
-    codes = np.zeros((50, 6))
-    codes[:, [1, 3]] = rng.normal(size=(50, 2))
-    codes[:, 4] = 2 * codes[:, 1] + 7
-    sampled = LatentGaussian.fit(codes).sample(100, np.random.default_rng(0))
-    np.testing.assert_allclose(sampled[:, [0, 2, 5]], 0, atol=1e-12)
-    np.testing.assert_allclose(sampled[:, 4], 2 * sampled[:, 1] + 7, atol=1e-9)
-    assert sampled[:, 3].std() > 0.5
-    few = LatentGaussian.fit(codes[:2]).sample(100, np.random.default_rng(0))  # on the line through two codes
-    assert np.linalg.matrix_rank(few - few[0], tol=1e-9) == 1
-
-
-def test_the_same_draws_are_as_far_out_for_every_gaussian():
-    def distances(codes):
-        sampled = LatentGaussian.fit(codes).sample(10, np.random.default_rng(3)) - codes.mean(axis=0)
-        return np.einsum("ni,ij,nj->n", sampled, np.linalg.inv(np.cov(codes, rowvar=False)), sampled)
-
-    first, second = (distances(rng.normal(size=(40, 3)) @ rng.normal(size=(3, 3))) for _ in range(2))
-    np.testing.assert_allclose(first, second, rtol=1e-8)
-
-
-@pytest.mark.parametrize("codes", [np.zeros((1, 3)), np.zeros(5), np.full((4, 2), np.nan)])
-def test_codes_that_fit_no_gaussian_are_refused(codes):
-    with pytest.raises(Bench3dmmError, match="two or more finite codes"):
-        LatentGaussian.fit(codes)
 
 
 def test_samples_repeat_and_shrink_to_the_mean_code(meshes):
@@ -267,153 +208,3 @@ def test_a_straight_path_meets_what_lies_on_it_at_whatever_level(curve):
     beside[rows[:, 1]] += rng.normal(0, 1, (VERTICES, 3))
     assert (generative.path_errors(None, beside, rows) > 0.5).all()
     np.testing.assert_allclose(generative.path_errors(Linear(vertices, 24), vertices, rows), 0, atol=1e-9)
-
-
-# --- trained models, figures, table -------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def faces():
-    """Six people with a neutral mesh and three expressions at three levels."""
-    made = sphere_dataset(levels=(0.25, 0.5, 1.0))
-    offset = made.vertices - made.vertices.mean(axis=0)
-    return as_registered(replace(made, vertices=(made.vertices + 0.5 * offset).astype(np.float32)))
-
-
-@pytest.fixture(scope="module")
-def trained(faces, tmp_path_factory, scratch_cache):
-    """Results of PCA and CoMA on it, and the folder they lie in."""
-    folder = tmp_path_factory.mktemp("results")
-    runs = peer_runs("sphere", profile="smoke", seed=[0], models=["pca", "coma"], latents=[8])
-    results = [execute(run, folder, "cpu", progress=False, dataset=faces) for run in runs]
-    return SimpleNamespace(results=results, folder=folder)
-
-
-@pytest.fixture
-def book(faces, trained, monkeypatch):
-    monkeypatch.setitem(data._registered, "sphere", lambda: faces)
-    monkeypatch.setattr(grid, "CELL", 24)
-    return Workbook("sphere", "sphere", "smoke", 1, trained.folder, device="cpu", jobs=1)
-
-
-def test_stored_weights_reconstruct_as_they_did_when_they_were_measured(faces, trained):
-    for result in trained.results:
-        model = load_run(result_path(result.run, trained.folder))
-        rows = result.arrays["sample_index"]
-        codes = model.encode(faces.vertices[rows])
-        assert codes.shape == (len(rows), 8)
-        error = np.linalg.norm(model.decode(codes) - faces.vertices[rows], axis=2).mean(axis=1)
-        np.testing.assert_allclose(error, result.arrays["sample_error"], rtol=1e-4)
-
-
-def with_specificity(result, **values):
-    """The result with these metrics of it, and none that were measured."""
-    rest = {name: value for name, value in result.metrics.items() if not name.startswith("specificity")}
-    return replace(result, metrics={**rest, **values})
-
-
-def test_every_figure_has_a_row_a_model_and_says_what_it_shows(book, faces, trained):
-    models = book.weights(trained.results)
-    results = [with_specificity(result) for result in trained.results]
-    for draw in (
-        artefacts.sampling_figure,
-        artefacts.interpolation_figure,
-        artefacts.extrapolation_figure,
-        artefacts.transfer_figure,
-    ):
-        figure = draw(results, models, faces, book.setup, 8)
-        said = [text.get_text() for text in figure.axes[0].texts]
-        footer = " ".join(figure.texts[-1].get_text().split())
-        assert {"pca\nspecificity\n–", "coma\nspecificity\n–"} <= set(said), draw
-        for part in (
-            "sphere",
-            "percentage split",
-            "profile smoke",
-            "seed 0",
-            "d = 8",
-            "missing: spiralnet, neural3dmm",
-        ):
-            assert part in footer, (draw, part)
-
-
-def test_specificity_stands_beside_the_rows_and_in_the_table(book, faces, trained):
-    pca = with_specificity(trained.results[0], specificity_mm=1.234, specificity_sd_mm=0.5)
-    coma = with_specificity(trained.results[1])
-    models = book.weights(trained.results)
-    figure = artefacts.interpolation_figure([coma, pca], models, faces, book.setup, 8)
-    assert "pca\nspecificity\n1.23 mm" in [text.get_text() for text in figure.axes[0].texts]
-    table = artefacts.generative_table([coma, pca], models, faces, book.setup, 8)
-    assert list(table.index) == ["pca", "coma", "vertices, no model", "neutral mesh kept"]
-    assert list(table["specificity"]) == ["1.23 ± 0.50", "–", "–", "–"]
-
-    def point(row, column):
-        return float(table.loc[row, column].split()[0])
-
-    rows = generative.transfer_rows(faces.samples, pca.arrays["sample_index"])
-    expected = generative.transfer_errors(models[pca.run.run_id], faces.vertices, rows).mean()
-    assert point("pca", "transfer") == pytest.approx(expected, abs=0.006)
-    assert point("vertices, no model", "transfer") < point("neutral mesh kept", "transfer")
-    assert f"transfer of {len(rows)} expressions" in table.attrs["footer"]
-
-
-def test_the_footer_says_where_a_gaussian_does_not_fit():
-    codes = np.abs(rng.normal(size=(50, 4)))
-    codes[:, 2] = 0
-    sign, still = drawn._misfits("coma", codes, LatentGaussian.fit(codes))
-    share = float(sign.removeprefix("coma: no code is negative, ").split(" %")[0])
-    assert 5 < share < 20, "about the normal law's share beyond 1.3 deviations, for three of four units"
-    assert still == "coma: 1 of its 4 units never vary"
-    codes -= 1
-    assert drawn._misfits("pca", codes[:, :2], LatentGaussian.fit(codes[:, :2])) == []
-
-
-def test_what_cannot_be_shown_is_refused_with_a_way_out(book, faces, trained):
-    models = book.weights(trained.results)
-    with pytest.raises(DataError, match="not trained at d = 9, but 8, 16, 64, 256"):
-        artefacts.sampling_figure(trained.results, models, faces, book.setup, 9)
-    with pytest.raises(DataError, match="bench3dmm sweep peers"):
-        artefacts.sampling_figure([], models, faces, book.setup, 8)
-    with pytest.raises(DataError, match=r"\(pca\) are not among those given"):
-        artefacts.sampling_figure(trained.results, {}, faces, book.setup, 8)
-    one_person = replace(faces, samples=faces.samples.assign(subject="S1"))
-    with pytest.raises(DataError, match="one person or one expression"):
-        artefacts.interpolation_figure(trained.results, models, one_person, book.setup, 8)
-
-
-def test_the_book_trains_what_is_named_and_loads_its_weights(book, trained):
-    where = {"split": "percentage", "latent": 8, "seed": 0, "model": "pca"}
-    (result,) = book.train("peers", **where)
-    assert result.run == trained.results[0].run
-    assert list(book.weights([result])) == [result.run.run_id]
-
-
-def test_without_weights_the_command_that_trains_them_is_named(trained, tmp_path):
-    without = shutil.ignore_patterns("*.safetensors", ".partial")
-    shutil.copytree(trained.folder / "smoke", tmp_path / "smoke", ignore=without)
-    book = Workbook(profile="smoke", results_dir=tmp_path)
-    with pytest.raises(DataError, match=r"bench3dmm run --dataset sphere --model pca .*--force"):
-        book.weights(trained.results[:1])
-
-
-@pytest.mark.parametrize(
-    "run",
-    [
-        published_run(dataset="mh-scan", model="coma", latent=64, profile="quick"),
-        published_run(dataset="mh-seq@clean", model="spiralnet", seed=2, split="without:bareteeth"),
-        Run("mh-scan", model="coma", latent=8),
-        Run("mh-scan", loss="weighted-l1", weight_decay=2.2e-6),
-    ],
-)
-def test_the_command_gives_the_run_whatever_the_defaults_of_its_fields_are(run):
-    words = shlex.split(run_command(run))
-    assert words[:2] == ["bench3dmm", "run"]
-    kinds = {name: type(value) for name, value in run.as_dict().items()}
-    names = [word.removeprefix("--").replace("-", "_") for word in words[2::2]]
-    given = {name: kinds[name](word) for name, word in zip(names, words[3::2], strict=True)}
-    assert Run(**given) == published_run(**given) == run
-
-
-def test_the_setup_is_the_readers(faces, trained, book):
-    other = Setup("sphere", "sphere", "smoke", (1,))
-    with pytest.raises(DataError, match="bench3dmm sweep peers"):
-        artefacts.transfer_figure(trained.results, book.weights(trained.results), faces, other, 8)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import ConvexHull
 
+from bench3dmm.mesh.template import Template
+
 
 def grid(columns: int, rows: int, jitter: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """A flat unit grid facing +z, vertex ``row * columns + column`` at (column, row, 0); diagonals run up right.
@@ -129,3 +131,16 @@ def head_with_eyes(subdivisions: int = 4) -> tuple[np.ndarray, np.ndarray]:
     starts = np.cumsum([0] + [len(vertices) for vertices, _ in parts[:-1]])
     joined = [faces + start for (_, faces), start in zip(parts, starts, strict=True)]
     return np.vstack([vertices for vertices, _ in parts]), np.vstack(joined).astype(np.int32)
+
+
+def half_sphere() -> Template:
+    """Half a sphere of 50 mm with landmarks at its five foremost vertices."""
+    vertices, faces = icosphere(2, radius=50.0)
+    half = Template(vertices, faces, np.empty(0, np.int32), "sphere").keep(np.flatnonzero(vertices[:, 2] > -1))
+    front = np.argsort(half.vertices[:, 2])[-5:]
+    return Template(half.vertices, half.faces, np.sort(front), "sphere")
+
+
+def border_of(faces):
+    edges = {(a, b) for f in faces.tolist() for a, b in zip(f, f[1:] + f[:1], strict=True)}
+    return [a for a, b in edges if (b, a) not in edges]

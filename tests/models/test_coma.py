@@ -7,12 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mesh_shapes import grid, wavy_with_hole
-from peers import (
-    check_same_as,
-    embedded,
-    in_float64,
-    small_hierarchy,
-)
+from peers import check_same_as, embedded, in_float64, small_hierarchy
 
 from bench3dmm.models import build_model, coma
 from bench3dmm.models.coma import PRESETS, ChebyshevConv, scaled_laplacian

@@ -15,10 +15,11 @@ from bench3dmm.models import build_model
 from bench3dmm.models.interface import fitted_numbers
 from bench3dmm.models.lamm import PRESETS, Lamm, _MixerLayer, _Preset, _TransformerLayer
 from bench3dmm.system.device import seeded
-from bench3dmm.tasks.manipulation import Manipulation
 from bench3dmm.training.losses import mean_absolute
 
 TINY = {"transformer": _Preset(24, 2, 2, 3), "mixer": _Preset(24, 2, 2, 3, "mixer")}
+
+
 LATENT = 5
 
 
@@ -241,19 +242,3 @@ def test_presets_build_on_a_template_that_is_no_face():
     model = build_model("lamm", hierarchy, 7, preset="small")
     assert model.encode(torch.zeros(2, len(vertices), 3)).shape == (2, 7)
     assert model.partition.names[0] == "patch 1"
-
-
-# --- examples of stage 2 --------------------------------------------------------------------------------------------
-
-
-def test_targets_are_the_next_meshes_and_alpha_grows_to_one():
-    objective = Manipulation(mean_absolute, epochs=30)
-    for epoch, most in ((0, 0.625), (1, 1.0), (29, 1.0)):
-        rows, targets, alpha = objective.examples(400, 0, epoch)
-        assert sorted(rows.tolist()) == list(range(400))
-        assert targets.tolist() == [*rows[1:].tolist(), rows[0].item()]
-        assert 0.25 <= alpha.min() < 0.3 and most - 0.05 < alpha.max() <= most
-    again = objective.examples(400, 0, 29)
-    assert all(torch.equal(one, other) for one, other in zip(again, (rows, targets, alpha), strict=True))
-    assert not torch.equal(objective.examples(400, 1, 29)[2], alpha)
-    assert not torch.equal(objective.examples(400, 0, 28)[2], alpha)

@@ -7,12 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mesh_shapes import grid, icosphere, wavy_with_hole
-from peers import (
-    check_same_as,
-    embedded,
-    in_float64,
-    small_hierarchy,
-)
+from peers import check_same_as, embedded, in_float64, small_hierarchy
 from scipy.sparse import csgraph
 
 from bench3dmm.errors import MeshError

@@ -7,56 +7,15 @@ import itertools
 
 import numpy as np
 import pytest
+from ranked_results import PERSONS, pca, ranked, result, seeds_of, two_to_a_person
 from scipy import stats
 
 from bench3dmm.errors import DataError
 from bench3dmm.record.run import Run
-from bench3dmm.runs.results import Result
 from bench3dmm.runs.stored import on_protocol
-from bench3dmm.statistics import ranking
 from bench3dmm.statistics.bootstrap import bootstrap_mean
-from bench3dmm.statistics.headline import headline
 from bench3dmm.statistics.ranking import BETTER, TIE, WORSE, rank_models, rankings
 from bench3dmm.tasks.published import published_run
-
-PERSONS = 40
-
-
-def two_to_a_person(_dataset):
-    return np.repeat(np.arange(PERSONS), 2)
-
-
-def meshes(hard, rng, noise=0.02):
-    """Errors of two meshes a person, around what each person's are."""
-    return np.repeat(hard, 2) * rng.normal(1, noise, 2 * len(hard))
-
-
-def result(model, errors, *, seed=0, losses=True, **fields):
-    """A run's result with these errors of its test meshes."""
-    provenance = {"dataset_recipe_sha256": "data", "split_sha256": "split", "device": "a machine", "parameters": 7}
-    provenance |= fields.pop("provenance", {"training_seconds": 60.0 if losses else 1.4})
-    rows = fields.pop("rows", np.arange(len(errors)))
-    run = Run(**{"dataset": "faces", "model": model, "seed": seed, "profile": "quick", **fields})
-    arrays = {"sample_error": np.asarray(errors, np.float32), "sample_index": rows}
-    arrays |= {"loss": np.ones(30 if losses else 0), "vertex_error": np.ones(10)}
-    return Result(run, {}, provenance, arrays)
-
-
-def seeds_of(model, factor, *, seed_sd=0.005, count=3, stream=0, **fields):
-    """A model whose error is a factor of how hard each person is, times each seed's luck."""
-    rng = np.random.default_rng([stream, len(model)])
-    hard = np.random.default_rng(0).gamma(8, 1 / 8, PERSONS)
-    luck = factor * (1 + seed_sd * rng.normal(size=count))
-    return [result(model, meshes(hard * luck[s], rng), seed=s, **fields) for s in range(count)]
-
-
-def pca(factor, **fields):
-    return seeds_of("pca", factor, seed_sd=0, count=1, losses=False, **fields)
-
-
-def ranked(*models, **options):
-    return rank_models([one for model in models for one in model], two_to_a_person, **options)
-
 
 # --- who wins -----------------------------------------------------------------------------------------------------
 
@@ -267,51 +226,8 @@ def test_what_is_on_the_protocol():
         assert not on_protocol(Run("mh-scan", **other))
 
 
-# --- the headline -------------------------------------------------------------------------------------------------
-
-
-def at(latent, split, *models):
-    return [
-        dataclasses.replace(one, run=dataclasses.replace(one.run, latent=latent, split=split))
-        for m in models
-        for one in m
-    ]
-
-
-def test_where_pca_wins_it_is_said_first():
-    worse, better, even = seeds_of("coma", 1.3), seeds_of("coma", 0.7), seeds_of("coma", 1.0, seed_sd=0.05)
-    entered = [
-        *at(8, "percentage", pca(1.0), better),
-        *at(16, "percentage", pca(1.0), even),
-        *at(64, "percentage", pca(1.0), worse),
-        *at(256, "percentage", pca(1.0), worse),
-        *at(8, "identity", pca(1.0), worse),
-    ]
-    assert headline(rankings(entered, two_to_a_person)) == [
-        "PCA, a linear model fitted in 2 s, is first, ahead of coma at d = 64 and 256 on faces, percentage split.",
-        "PCA, a linear model fitted in 2 s, is first, ahead of coma at d = 8 on faces, identity split.",
-        "PCA, a linear model fitted in 2 s, shares the first place with coma at d = 16 on faces, percentage split.",
-        "PCA is beaten by coma at d = 8 on faces, percentage split.",
-    ]
-
-
-def test_the_headline_claims_nothing_without_a_ranking():
-    entered = [
-        *at(8, "percentage", pca(1.0), seeds_of("coma", 2.0, count=2)),
-        *at(16, "percentage", seeds_of("coma", 1.0), seeds_of("spiralnet", 2.0)),
-    ]
-    entered += at(64, "percentage", pca(1.0), seeds_of("coma", 2.0, count=2))
-    assert headline(rankings(entered, two_to_a_person)) == [
-        "Not ranked at d = 8 and 64 on faces, percentage split: pca (nothing to compare it with); "
-        "coma (2 seeds, fewer than 3).",
-        "PCA is not among the models at d = 16 on faces, percentage split: what a linear one reaches is not known.",
-    ]
-    assert headline([]) == []
-
-
 def test_the_order_of_a_standings_seeds_and_its_deviation():
     standing = ranked(seeds_of("coma", 1.0, seed_sd=0.05), pca(1.0)).standing("coma")
     assert list(standing.seeds) == [0, 1, 2]
     assert standing.sd == pytest.approx(np.std(list(standing.seeds.values()), ddof=1))
     assert np.isnan(ranked(pca(1.0), seeds_of("coma", 1.0)).standing("pca").sd)
-    assert ranking.LINEAR == "pca"

@@ -1,53 +1,28 @@
-"""The editing panel without a browser, and figures of edited faces, with an editor in place of a trained model."""
+"""The editing panel without a browser, with an editor in place of a trained model."""
 
 from __future__ import annotations
 
 import base64
 import io
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import sphere_dataset
+from handle_models import handle_model
 from matplotlib.image import imread
 
-from bench3dmm.apply.editing import displacements_of
 from bench3dmm.data.faces import partition_of
-from bench3dmm.mesh.partition import patches
-from bench3dmm.papers.lamm import figures as edited_faces
-from bench3dmm.runs.results import Result
-from bench3dmm.tasks.parts.edits import HandleEditor
-from bench3dmm.tasks.published import published_run
-from bench3dmm.view import grid
 from bench3dmm.view.camera import project
 
 pytest.importorskip("ipywidgets")
+
+
 panel = pytest.importorskip("bench3dmm.view.panel")
-RUN = published_run(dataset="sphere", model="lamm", preset="small", latent=8, task="manipulation")
-
-
-@pytest.fixture(scope="module")
-def spheres():
-    return sphere_dataset()
 
 
 @pytest.fixture(scope="module")
 def model(spheres):
     """Handle deformation where a network is expected."""
-    partition = partition_of(spheres.template.vertices, spheres.template.faces)
-    handles = HandleEditor(partition)
-
-    def edit(mesh, by_region):
-        moved = displacements_of(partition, by_region)
-        return handles(np.asarray(mesh)[None], moved[None])[0]
-
-    return SimpleNamespace(
-        partition=partition,
-        template=spheres.template,
-        editor=handles,
-        edit=edit,
-        reconstruct=lambda mesh: np.asarray(mesh),
-    )
+    return handle_model(spheres.template, partition_of(spheres.template.vertices, spheres.template.faces))
 
 
 @pytest.fixture
@@ -118,38 +93,3 @@ def test_a_turn_of_a_quarter_brings_the_front_to_the_side():
     mesh = np.array([[0.0, 1.0, 2.0]])
     np.testing.assert_allclose(panel._turned(mesh, 90, np.zeros(3)), [[2, 1, 0]], atol=1e-9)
     np.testing.assert_allclose(panel._turned(mesh, 180, np.array([0, 0, 1.0])), [[0, 1, 0]], atol=1e-9)
-
-
-@pytest.mark.parametrize("name", ["edit_figure", "swap_figure", "region_samples_figure"])
-def test_figures_name_run_and_person(name, model, spheres, monkeypatch):
-    monkeypatch.setattr(grid, "CELL", 24)
-    result = Result(RUN, {}, {}, {"sample_index": np.arange(0, 48, 3), "loss": np.ones(2)})
-    figure = getattr(edited_faces, name)(result, model, spheres)
-    said = " ".join(text.get_text() for text in figure.texts)
-    assert "sphere" in said and "lamm (small)" in said
-    assert any(expression in said for expression in ("angry", "happy", "sad", "neutral"))
-
-
-@pytest.mark.parametrize("name", ["edit_figure", "swap_figure", "region_samples_figure"])
-def test_figures_of_a_template_with_other_regions(name, spheres, monkeypatch):
-    monkeypatch.setattr(grid, "CELL", 24)
-    template = spheres.template
-    partition = patches(template.vertices, template.faces, count=5, controlled=2)
-    handles = HandleEditor(partition)
-    other = SimpleNamespace(
-        partition=partition,
-        template=template,
-        editor=handles,
-        edit=lambda mesh, moved: handles(mesh[None], displacements_of(partition, moved)[None])[0],
-        reconstruct=lambda mesh: np.asarray(mesh),
-    )
-    result = Result(RUN, {}, {}, {"sample_index": np.arange(0, 48, 3), "loss": np.ones(2)})
-    figure = getattr(edited_faces, name)(result, other, spheres)
-    assert "patch 1" in " ".join(text.get_text() for text in figure.axes[0].texts)
-
-
-def test_the_regions_are_in_the_legend_with_their_control_vertices(spheres, monkeypatch):
-    monkeypatch.setattr(edited_faces, "REGION_PIXELS", 60)
-    figure = edited_faces.partition_figure(spheres, spheres)
-    entries = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert "mouth (12)" in entries and "skull" in entries and len(entries) == 11

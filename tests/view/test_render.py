@@ -218,3 +218,14 @@ def test_importing_is_light():
     """Neither pyvista nor matplotlib is imported before something is drawn."""
     code = "import sys, bench3dmm.view.render; raise SystemExit(bool({'pyvista', 'matplotlib'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], env=dict(os.environ)).returncode == 0
+
+
+def test_wireframe_shows_edges_and_the_inside():
+    vertices = np.array([[0.0, 0, 0], [10, 0, 0], [10, 10, 0], [0, 10, 0]])
+    faces = np.array([[0, 1, 2], [0, 2, 3]])
+    plain, edged = (render.render_wireframe(vertices, faces, size=80, line_width=width) for width in (0, 2))
+    assert plain.shape == (80, 80, 3) and plain.dtype == np.uint8
+    assert edged[20, 59].mean() < plain[20, 59].mean() - 40, "the diagonal"
+    assert np.abs(edged[60, 59].astype(int) - plain[60, 59]).max() <= 2, "inside a triangle"
+    inside = render.render_wireframe(vertices, faces[:, ::-1], size=80, line_width=0)
+    assert inside[60, 59].mean() < 90 < plain[60, 59].mean()

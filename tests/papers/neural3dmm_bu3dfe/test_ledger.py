@@ -18,11 +18,9 @@ from bench3dmm.models import build_model
 from bench3dmm.papers.neural3dmm_bu3dfe import ledger
 from bench3dmm.papers.neural3dmm_bu3dfe.experiments import RELEASED_TEST_SHARE, RELEASED_VALIDATION, WEIGHTED_DECAY
 from bench3dmm.papers.neural3dmm_bu3dfe.ledger import (
-    BEGIN,
-    END,
+    MARK,
     PAGE,
     SWITCHES,
-    fill,
     ledger_block,
     ledger_markdown,
     ledger_table,
@@ -33,9 +31,11 @@ from bench3dmm.papers.setup import Setup
 from bench3dmm.record.run import Run
 from bench3dmm.runs.results import save_result
 from bench3dmm.view.blocks import Notice, Table
+from bench3dmm.view.markdown import filled
 
 SETUP = Setup(bu3dfe="sphere", profile="smoke")
 RELEASE_BETTER = 0.3
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"  # in docs/ledger.md
 
 
 def error_of(run):
@@ -136,7 +136,7 @@ def test_page_is_filled_between_its_markers(tmp_path, spheres, monkeypatch):
     assert "mh-scan" in text and "profile smoke" in text and "a machine" in text
     assert write_ledger(page, tmp_path) == written and page.read_text() == text
     with pytest.raises(DataError, match="measured: end"):
-        fill(f"{END} {BEGIN}", "")
+        filled(f"{END} {BEGIN}", MARK, "")
 
 
 # --- docs/ledger.md ---------------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ def test_page_is_filled_between_its_markers(tmp_path, spheres, monkeypatch):
 def test_page_shows_what_is_stored():
     """Otherwise: python -m bench3dmm.papers.neural3dmm_bu3dfe.ledger."""
     text = PAGE.read_text()
-    assert text == fill(text, ledger_markdown())
+    assert text == filled(text, MARK, ledger_markdown())
 
 
 def test_the_decay_is_the_usual_one_times_the_mean_weight(page):

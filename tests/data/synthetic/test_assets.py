@@ -12,7 +12,7 @@ import pytest
 
 from bench3dmm.data.synthetic.head import PACK, load_head
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tools"))
 
 from subdivision import catmull_clark, crop, triangulate
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pandas as pd
-import pytest
 
-from bench3dmm.system.checkout import ROOT
+from bench3dmm.papers.neural3dmm_bu3dfe import published
 
 COLUMNS = [
     "artefact",
@@ -18,11 +17,6 @@ COLUMNS = [
     "uncertainty_mm",
     "source",
 ]
-
-
-@pytest.fixture(scope="module")
-def paper() -> pd.DataFrame:
-    return pd.read_csv(ROOT / "results" / "paper.csv")
 
 
 def series(paper: pd.DataFrame, **where) -> pd.Series:
@@ -75,3 +69,12 @@ def test_weighted_loss_is_worse_at_the_same_latent_size(paper):
         for quantity, artefact in (("median_error", "fig6"), ("generalization_error", "fig5")):
             plain = series(paper, artefact=artefact, split=split, loss="l1", quantity=quantity)[512]
             assert series(paper, split=split, loss="weighted-l1", quantity=quantity)[512] > plain
+
+
+def test_without_a_checkout_there_are_no_published_numbers(monkeypatch, tmp_path):
+    monkeypatch.setattr(published, "PAPER_CSV", tmp_path / "none.csv")
+    published.published_numbers.cache_clear()
+    try:
+        assert published.published("bu3dfe", "mh-scan", "identity").empty
+    finally:
+        published.published_numbers.cache_clear()
