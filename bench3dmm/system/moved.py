@@ -47,6 +47,9 @@ class Moved(MetaPathFinder, Loader):
 
 
 def install(homes: Mapping[str, Sequence[str]]) -> None:
-    """From now on, old names are found; once."""
+    """From now on, old names are found; once.
+
+    First of all finders: an emptied folder that an update left behind would be taken for a package of that name.
+    """
     if not any(isinstance(finder, Moved) for finder in sys.meta_path):
-        sys.meta_path.append(Moved(homes))
+        sys.meta_path.insert(0, Moved(homes))
