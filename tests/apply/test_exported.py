@@ -13,7 +13,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from conftest import sphere_dataset
+from sphere_sets import sphere_dataset
 
 import bench3dmm
 from bench3dmm import checkpoint

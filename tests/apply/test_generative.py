@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from bench3dmm.papers.runs import peer_runs
-from conftest import as_registered, sphere_dataset
 from scipy.spatial.transform import Rotation
+from sphere_sets import as_registered, sphere_dataset
 
 from bench3dmm import artefacts
 from bench3dmm.apply import generative

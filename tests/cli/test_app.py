@@ -10,7 +10,7 @@ import time
 
 import pytest
 import typer
-from conftest import sphere_dataset
+from sphere_sets import sphere_dataset
 from synthetic_results import make_result
 
 from bench3dmm.cli import app as cli

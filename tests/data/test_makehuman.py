@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import sphere_dataset
+from sphere_sets import sphere_dataset
 
 from bench3dmm.data import dataset_names, load_dataset, register_dataset
 from bench3dmm.data.synthetic.counts import TABLE1, TABLE2

@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 import torch.nn.functional as F
-from conftest import fake_hierarchy
+from fake_hierarchies import fake_hierarchy
 from oracle import oracle
 from torch import nn
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import fake_hierarchy
+from fake_hierarchies import fake_hierarchy
 from oracle import oracle
 
 from bench3dmm.errors import UnknownNameError

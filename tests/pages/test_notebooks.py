@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import sphere_dataset
+from sphere_sets import sphere_dataset
 
 from bench3dmm.cli import app as cli
 from bench3dmm.data.imports.meshes import import_meshes

@@ -8,9 +8,9 @@ import re
 
 import pytest
 from bench3dmm.papers.artefacts import ARTEFACTS
-from conftest import as_registered, sphere_dataset
 from edited_results import edited_result
 from html_checker import check
+from sphere_sets import as_registered, sphere_dataset
 from synthetic_results import make_result
 
 from bench3dmm.cli import app as cli

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import sphere_dataset
 from safetensors.numpy import load_file
+from sphere_sets import sphere_dataset
 
 from bench3dmm.data.rows import rows_of_profile
 from bench3dmm.data.splits import make_split
@@ -369,7 +369,7 @@ LONG = Run(dataset="sphere", latent=4, epochs=6, batch_size=6)
 KILLED = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
-from conftest import sphere_dataset
+from sphere_sets import sphere_dataset
 from test_run import LONG
 from bench3dmm import losses
 from bench3dmm.run import execute

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 import torch
-from conftest import sphere_dataset
+from sphere_sets import sphere_dataset
 from synthetic_results import make_result
 
 from bench3dmm import experiments

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import sphere_dataset
+from sphere_sets import sphere_dataset
 
 from bench3dmm.data import dataset_names, load_dataset, recipe_sha256, register_dataset
 from bench3dmm.data import registry as data
@@ -367,7 +367,7 @@ def test_a_stored_result_is_not_taken_for_other_data_of_the_same_name(package, t
 
 def test_a_result_on_a_set_that_is_not_here_counts_as_stored(package, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    text = "from conftest import sphere_dataset\n\n\ndef load():\n    return sphere_dataset()\n"
+    text = "from sphere_sets import sphere_dataset\n\n\ndef load():\n    return sphere_dataset()\n"
     (tmp_path / "gone_set.py").write_text(text)
     run = Run("gone_set:load", model="pca", latent=2)
     result = execute(run, "results", "cpu", progress=False)

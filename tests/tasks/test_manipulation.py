@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import as_registered, sphere_dataset
+from sphere_sets import as_registered, sphere_dataset
 
 from bench3dmm.apply.exported import load_run
 from bench3dmm.data.faces import partition_of

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import fake_hierarchy
+from fake_hierarchies import fake_hierarchy
 from torch import nn
 
 from bench3dmm.errors import UnknownNameError

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import sphere_dataset
 from matplotlib.image import imread
+from sphere_sets import sphere_dataset
 
 from bench3dmm.apply.editing import displacements_of
 from bench3dmm.data.faces import partition_of

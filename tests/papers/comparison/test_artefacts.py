@@ -7,12 +7,12 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from bench3dmm.artefacts import peers, setup
 from mesh_shapes import icosphere
 from peer_results import foreign_results, peer_result, peer_results
 from test_artefacts import assert_texts_inside, footer, texts
 
 from bench3dmm import artefacts
-from bench3dmm.artefacts import peers, setup
 from bench3dmm.data import registry as data
 from bench3dmm.data.dataset import Dataset
 from bench3dmm.errors import DataError

@@ -15,13 +15,13 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import sphere_dataset
+from bench3dmm.artefacts import setup, tables
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from mesh_shapes import icosphere
+from sphere_sets import sphere_dataset
 
 from bench3dmm import artefacts, figures
-from bench3dmm.artefacts import setup, tables
 from bench3dmm.data import recipe_sha256
 from bench3dmm.data import registry as data
 from bench3dmm.data.dataset import Dataset
