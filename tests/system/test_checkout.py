@@ -9,7 +9,7 @@ import pytest
 
 from bench3dmm.errors import PluginError
 from bench3dmm.pages import notebooks
-from bench3dmm.runs import provenance, results
+from bench3dmm.runs import results
 from bench3dmm.system import checkout, plugins
 
 TOP = Path(__file__).resolve().parents[2]
@@ -25,12 +25,6 @@ def test_the_ledger_s_page_is_the_checkout_s():
     from bench3dmm.papers.neural3dmm_bu3dfe.ledger import PAGE
 
     assert PAGE == TOP / "docs" / "ledger.md" and PAGE.is_file()
-
-
-def test_provenance_asks_git_about_the_checkout():
-    provenance.git_state.cache_clear()
-    state = provenance.git_state()
-    assert state is None if not (TOP / ".git").exists() else len(state["commit"]) == 40
 
 
 @pytest.mark.parametrize("group", plugins.KINDS)
