@@ -7,13 +7,14 @@ import pkgutil
 import pytest
 from broken_models import BROKEN
 
+from bench3dmm import models
 from bench3dmm.checks.models import CHECKS, NEEDED, check_model
 from bench3dmm.checks.suite import FAILED, PASSED, SKIPPED
 from bench3dmm.errors import UnknownNameError
 from bench3dmm.models import preset_names
-from bench3dmm.models import registry as models
 
-FILES = [module.name for module in pkgutil.iter_modules(models.__path__) if module.name != "layers"]  # one a model
+NO_MODELS = {"interface", "layers", "registry"}
+FILES = [module.name for module in pkgutil.iter_modules(models.__path__) if module.name not in NO_MODELS]  # one a model
 LONG = {"paper-full-targets"}  # a minute; the same network as paper, with the loss of small-full-targets
 OWN = [(name, preset) for name in FILES for preset in preset_names(name) if preset not in LONG]
 UNTRIED = {"pca": {"gradient", "memory order"}, "lamm": {"memory order"}}

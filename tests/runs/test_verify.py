@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from bench3dmm.errors import DataError
 from bench3dmm.pages import notebooks
 from bench3dmm.record.run import Run
 from bench3dmm.runs.execute import execute
-from bench3dmm.runs.results import load_result, result_path, save_result
+from bench3dmm.runs.results import Result, load_result, result_path, save_result
 from bench3dmm.runs.verify import AGREES, DIFFERS, EQUAL_BITS, QUICKSTART, Comparison, verify
 
 RUN = Run("sphere", latent=8, profile="smoke")
@@ -47,7 +46,7 @@ def test_a_number_that_does_not_come_out_is_seen(stored, spheres, tmp_path):
 def comparison(stored, again, *seeds):
     """Of mean errors alone, with arrays that are not equal."""
     results = [
-        SimpleNamespace(metrics={"mean_mm": mean}, arrays={"sample_error": np.array([mean + place])})
+        Result(RUN, {"mean_mm": mean}, {}, {"sample_error": np.array([mean + place]), "sample_index": np.array([0])})
         for place, mean in enumerate((stored, again))
     ]
     return Comparison(*results, seeds)
