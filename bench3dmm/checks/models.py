@@ -26,6 +26,8 @@ from bench3dmm.models.registry import check_model as check_model_name
 from bench3dmm.models.registry import closed_form, preset_names, published_training
 from bench3dmm.record.run import TRAINING, Run
 from bench3dmm.system.device import full_precision, seeded
+from bench3dmm.tasks.registry import check_task as check_task_name
+from bench3dmm.tasks.registry import get_task
 from bench3dmm.training.fit import fit
 from bench3dmm.training.losses import mean_absolute
 from bench3dmm.training.schedule import Schedule
@@ -36,28 +38,49 @@ EPOCHS = 40  # of one batch each
 LEARNT = 0.98  # of the first loss; what is below has fallen
 
 
-def check_model(name: str, preset: str = "", latent: int = 16) -> list[Check]:
+def check_model(name: str, preset: str = "", latent: int = 16, task: str = "") -> list[Check]:
     """Every check of one model, in the order in which its author would mend it.
 
     Args:
         name: of a registered model, one that an installed package declares, or an import path (``my_module:build``).
         preset: the model's default one if empty.
         latent: the size d that most checks use.
+        task: whose own checks follow.
 
     Raises:
-        UnknownNameError, PluginError: no such model or preset, or its package cannot be imported.
+        UnknownNameError, PluginError: no such model, preset or task, or its package cannot be imported; a task that the
+            model is not registered for.
     """
     preset = preset or preset_names(name)[0]
     check_model_name(name, preset)
     subject = Subject(name, preset, latent)
     checks: list[Check] = []
     with full_precision():
-        for label, ask in CHECKS.items():
+        for label, ask in {**CHECKS, **_of_task(task, name)}.items():
             if broken := next((c.name for c in checks if c.name in NEEDED and c.outcome == FAILED), None):
                 checks.append(Check(label, SKIPPED, f"not tried: mend {broken!r} first"))
             else:
                 checks.append(outcome_of(label, ask, subject))
     return checks
+
+
+def _of_task(task: str, model: str) -> dict[str, Callable[[Subject], str]]:
+    """What a task asks of a model beyond all others: its checks, on a fitted model."""
+    if not task:
+        return {}
+    check_task_name(task, model)
+
+    def asking(check: Callable[[nn.Module, torch.Tensor], str]) -> Callable[[Subject], str]:
+        def ask(subject: Subject) -> str:
+            try:
+                return check(*subject.fitted())
+            except Bench3dmmError as error:
+                raise Wrong(str(error)) from None
+
+        ask.__doc__ = check.__doc__
+        return ask
+
+    return {f"{task}: {label}": asking(check) for label, check in get_task(task).checks.items()}
 
 
 # --- the checks: each says what was seen, or raises ---------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bench3dmm.checks.subject import NotAsked, Subject, Wrong
+from bench3dmm.checks.subject import NotAsked, Wrong
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 
@@ -25,7 +25,8 @@ class Check:
     sentence: str
 
 
-def outcome_of(label: str, ask: Callable[[Subject], str], subject: Subject) -> Check:
+def outcome_of(label: str, ask: Callable[[Any], str], subject: Any) -> Check:
+    """One check of a subject; whatever somebody else's code raises is what failed."""
     try:
         return Check(label, PASSED, ask(subject))
     except NotAsked as reason:

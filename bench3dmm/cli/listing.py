@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bench3dmm.cli.show import ERRORS, SORTED, error_cells, print_runs
+from bench3dmm.cli.show import SORTED, print_runs, score_columns
 from bench3dmm.errors import PluginError, UnknownNameError
 from bench3dmm.record.grid import shown_value
 from bench3dmm.record.profiles import PROFILES
@@ -115,8 +115,8 @@ def _list_results(results_dir: Path) -> None:
     rows = frame.to_dict("records")
     runs = [Run(**{name: row[name] for name in Run.field_names()}) for row in rows]
     order = sorted(range(len(runs)), key=lambda place: [shown_value(runs[place], name) for name in SORTED])
-    errors = error_cells(frame)
-    print_runs([runs[place] for place in order], ERRORS, [errors[place] for place in order])
+    header, cells = score_columns(frame)
+    print_runs([runs[place] for place in order], header, [cells[place] for place in order])
 
 
 KINDS: dict[str, Callable[[], Lines]] = {

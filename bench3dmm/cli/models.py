@@ -22,31 +22,43 @@ commands = typer.Typer()
 _CHECK_EXAMPLES = (
     "[bold]Examples[/bold]\n\n"
     "  bench3dmm check neural3dmm --preset release\n\n"
-    "  bench3dmm check my_module:build --latent 64     of my_module.py in this folder"
+    "  bench3dmm check my_module:build --latent 64     of my_module.py in this folder\n\n"
+    "  bench3dmm check lamm --task manipulation        also what that task asks\n\n"
+    "  bench3dmm check --task my_module:TASK           a task of your own"
 )
 
 
 @commands.command("check", epilog=_CHECK_EXAMPLES)
 def check(
-    model: Annotated[str, typer.Argument(help="A name of `bench3dmm list models`, or MODULE:FUNCTION.")],
+    model: Annotated[
+        str | None, typer.Argument(help="A name of `bench3dmm list models`, or MODULE:FUNCTION.", show_default=False)
+    ] = None,
+    task: Annotated[
+        str, typer.Option(help="Also what this task asks of a model; without a model, the task itself is checked.")
+    ] = "",
     preset: Annotated[str, typer.Option(help="If empty, the model's default.")] = "",
     latent: Annotated[int, typer.Option(min=1, help="Size d of the code in most checks.")] = 16,
 ) -> None:
     """Can a model take part? Seconds of checks on two small faces, each with what is wrong and how to mend it.
 
-    Shapes, latent size, seed, gradient, training, saving, batches, dtype, device. Ends with exit code 1 where one
-    fails. How to write a model: docs/your-own-model.md.
+    Shapes, latent size, seed, gradient, training, saving, batches, dtype, device, and what its task asks. Ends with
+    exit code 1 where one fails. How to write a model: docs/your-own-model.md; a task: CONTRIBUTING.md.
     """
     from bench3dmm.checks.models import check_model
     from bench3dmm.checks.suite import FAILED
+    from bench3dmm.checks.tasks import check_task
 
-    checks = check_model(model, preset, latent)
+    if not (model or task):
+        raise typer.BadParameter("name a model, or a task by --task")
+    name = model or task
+    checks = check_model(model, preset, latent, task) if model else check_task(task)
     print_table(_checks_table(checks))
     failed = [one.name for one in checks if one.outcome == FAILED]
     if failed:
-        typer.echo(f"\n{model} cannot take part yet: {', '.join(failed)} failed")
+        typer.echo(f"\n{name} cannot take part yet: {', '.join(failed)} failed")
         raise typer.Exit(EXIT_FAILED)
-    typer.echo(f"\n{model} can take part: bench3dmm run --dataset mh-scan --model {model} --profile smoke")
+    options = " ".join(filter(None, [f"--model {model}" if model else "", f"--task {task}" if task else ""]))
+    typer.echo(f"\n{name} can take part: bench3dmm run --dataset mh-scan {options} --profile smoke")
 
 
 def _checks_table(checks: Sequence[Check]) -> Table:

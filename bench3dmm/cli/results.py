@@ -11,6 +11,7 @@ from bench3dmm.cli.options import Bu3dfe, Coma, Profile, ResultsRead, Seeds
 from bench3dmm.cli.show import new_table, print_table
 from bench3dmm.errors import UnknownNameError
 from bench3dmm.record.profiles import PROFILES
+from bench3dmm.record.run import Run
 
 commands = typer.Typer()
 
@@ -28,24 +29,29 @@ def rank(
     profile: Profile = "quick",
     latent: Annotated[list[int] | None, typer.Option(help="Only these sizes of the code.")] = None,
     model: Annotated[list[str] | None, typer.Option(help="Only these models.")] = None,
+    task: Annotated[str, typer.Option(help="What the models were trained for; see: bench3dmm list tasks.")] = Run.task,
     results_dir: ResultsRead = Path("results"),
 ) -> None:
-    """Rank the models whose runs are stored, by mean error, where persons and seeds can tell them apart.
+    """Rank the models whose runs are stored, by mean error, or what else their task is ranked by, where persons and
+    seeds can tell them apart.
 
     Two models are compared on the same test meshes by a 95 % bootstrap interval of the difference of their mean
-    errors; one that holds 0 is a tie. A rank is 1 + the number of models that are better; = marks one that is shared.
-    A model with fewer than three seeds has none, unless it is fitted in closed form. Runs of the protocol that all
-    share take part: the profile's epochs, plain L1, the paper's splits.
+    errors, or of that other measure; one that holds 0 is a tie. A rank is 1 + the number of models that are better; =
+    marks one that is shared. A model with fewer than three seeds has none, unless it is fitted in closed form. Runs of
+    the protocol that all share take part: the profile's epochs, plain L1, the paper's splits.
     """
-    from bench3dmm.papers.comparison.tables import rank_frame, rank_note
     from bench3dmm.runs.stored import stored_competitors
     from bench3dmm.statistics.headline import headline
     from bench3dmm.statistics.ranking import rankings
+    from bench3dmm.tasks.registry import get_task
+    from bench3dmm.view.rankings import rank_frame, rank_note
 
     if profile not in PROFILES:
         raise UnknownNameError("profile", profile, PROFILES)
     wanted = {"dataset": dataset, "split": split, "latent": latent, "model": model}
-    found = rankings(stored_competitors(results_dir, profile, **{name: given or () for name, given in wanted.items()}))
+    get_task(task)  # which knows the names
+    asked = {name: given or () for name, given in wanted.items()}
+    found = rankings(stored_competitors(results_dir, profile, task, **asked))
     found = [one for one in found if len(one.standings) > 1] or found  # what stands alone is ranked with nothing
     for sentence in headline(found):
         typer.echo(sentence)

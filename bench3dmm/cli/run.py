@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bench3dmm.cli.options import Bu3dfe, Coma, Device, Jobs, Profile, Quiet, ResultsRead, ResultsWritten, Seeds
-from bench3dmm.cli.show import ERRORS, error_cells, new_table, print_runs, print_table
+from bench3dmm.cli.show import new_table, print_result, print_runs, print_table, score_columns
 from bench3dmm.errors import Bench3dmmError, DataError, TrainingError, UnknownNameError
 
 commands = typer.Typer()
@@ -112,12 +112,7 @@ def run_one(
     except Bench3dmmError as error:
         raise typer.BadParameter(str(error)) from None
     result = execute(settings, results_dir, device, force, progress=not quiet)
-    table = new_table("", "meshes", "mean", "median", "std", "p95 (mm)")
-    rows = {**result.metrics["by_expression"], "all": result.metrics}
-    for name, values in rows.items():
-        errors = (f"{values[key]:.3f}" for key in ("mean_mm", "median_mm", "std_mm", "p95_mm"))
-        table.add_row(name, str(values["meshes"]), *errors)
-    print_table(table)
+    print_result(result)
     typer.echo(str(result_path(settings, results_dir)))
 
 
@@ -164,7 +159,7 @@ def run_sweep(
         print_runs(runs, ["state"], [[stored_state(run, results_dir)] for run in runs])
         return
     frame = sweep(runs, results_dir, device, force, progress=not quiet, jobs=jobs)
-    print_runs(runs, ERRORS, error_cells(frame))
+    print_runs(runs, *score_columns(frame))
 
 
 _VERIFY_EXAMPLES = (
@@ -180,36 +175,39 @@ def verify_runs(
     results_dir: ResultsRead = Path("results"),
     again_dir: Annotated[Path, typer.Option(help="Where the repetitions go.")] = Path("output/again"),
     tolerance: Annotated[
-        float | None, typer.Option(min=0, help="Relative, of the stored mean error, instead of the rule above.")
+        float | None, typer.Option(min=0, help="Relative, of the stored value, instead of the rule above.")
     ] = None,
     device: Device[str] = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Train stored runs again, from nothing, and hold what comes out to what is stored.
 
-    The same machine and versions give equal bits; elsewhere rounding makes a run differ as another seed would. A mean
-    error agrees within the range of the stored seeds of its configuration, widened by half of it on either side, or
-    within 3 % of the stored one. Ends with exit code 1 where one differs by more.
+    The same machine and versions give equal bits; elsewhere rounding makes a run differ as another seed would. The
+    mean error, or what else a run's task is ranked by, agrees within the range of the stored seeds of its
+    configuration, widened by half of it on either side, or within 3 % of the stored one. Ends with exit code 1 where
+    one differs by more.
     """
     from bench3dmm.runs.stored import stored_run
     from bench3dmm.runs.verify import DIFFERS, QUICKSTART, verify
+    from bench3dmm.tasks.registry import get_task
 
     chosen = [stored_run(run_id, results_dir) for run_id in run_ids or [QUICKSTART.run_id]]
     compared = [verify(run, results_dir, again_dir, device, not quiet) for run in chosen]
-    table = new_table(
-        "run_id", "run", "stored (mm)", "again (mm)", "difference", "allowed (mm)", "outcome", "measured on"
-    )
+    table = new_table("run_id", "run", "measure", "stored", "again", "difference", "allowed", "outcome", "measured on")
     for one in compared:
-        stored, again = (f"{result.metrics['mean_mm']:.4f}" for result in (one.stored, one.again))
+        stored, again = f"{one.stored.score:.4f}", f"{one.again.score:.4f}"
         run = one.stored.run
         what = f"{run.dataset}, {run.split}, {run.model}, d = {run.latent}, seed {run.seed}"
         low, high = one.allowed(tolerance)
         allowed, outcome = f"{low:.4f} to {high:.4f}", one.outcome(tolerance)
         device_then = str(one.stored.provenance["device"])
-        table.add_row(run.run_id, what, stored, again, f"{100 * one.relative:+.2f} %", allowed, outcome, device_then)
+        measure = get_task(run.task).headline.heading
+        table.add_row(
+            run.run_id, what, measure, stored, again, f"{100 * one.relative:+.2f} %", allowed, outcome, device_then
+        )
     print_table(table)
     if failed := [one.stored.run.run_id for one in compared if one.outcome(tolerance) == DIFFERS]:
-        raise TrainingError(f"{', '.join(failed)}: the mean error differs by more than is allowed, see the table")
+        raise TrainingError(f"{', '.join(failed)}: what came out differs by more than is allowed, see the table")
 
 
 _EVALUATE_EXAMPLES = (
@@ -236,6 +234,7 @@ def evaluate_again(
     from bench3dmm.runs.execute import measure_again
     from bench3dmm.runs.results import read_document, result_path
     from bench3dmm.runs.stored import stored_run
+    from bench3dmm.tasks.registry import get_task
 
     weights = sorted(results_dir.glob("*/*.safetensors"))
     ids = run_ids or [path.stem for path in weights if path.with_suffix(".json").exists()]
@@ -244,6 +243,8 @@ def evaluate_again(
     runs = [stored_run(run_id, results_dir) for run_id in ids]
     cells = []
     for run in tqdm(runs, unit="run", disable=quiet or not sys.stderr.isatty()):
-        before = read_document(result_path(run, results_dir))["metrics"]["mean_mm"]
-        cells.append([f"{before:.4f}", f"{measure_again(run, results_dir, device).metrics['mean_mm']:.4f}"])
-    print_runs(runs, ["before (mm)", "now (mm)"], cells)
+        measure = get_task(run.task).headline
+        before = measure.of(read_document(result_path(run, results_dir))["metrics"])
+        now = measure_again(run, results_dir, device).score
+        cells.append([measure.heading, f"{before:.4f}", f"{now:.4f}"])
+    print_runs(runs, ["measure", "before", "now"], cells)

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
 
+    from bench3dmm.runs.results import Result
+
 EXIT_FAILED, EXIT_USAGE = 1, 2
 
 SORTED = ["profile", "dataset", "split", "model", "preset", "latent", "loss", "epochs", "seed"]
-ERRORS = ["mean (mm)", "median (mm)"]
 
 
 def new_table(*columns: str) -> Table:
@@ -49,6 +50,35 @@ def print_runs(runs: Sequence[Run], header: Sequence[str], cells: Sequence[Seque
     print_table(table)
 
 
-def error_cells(results: pd.DataFrame) -> list[list[str]]:
-    """The columns `ERRORS` of results, as `bench3dmm.runs.results.load_results` gives them."""
-    return [[f"{mean:.3f}", f"{median:.3f}"] for mean, median in zip(results.mean_mm, results.median_mm, strict=True)]
+def score_columns(results: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Header and cells of what runs came to, of results as `bench3dmm.runs.results.load_results` gives them: the first
+    measures of their task, or where they are of several tasks each one's headline and its name."""
+    from bench3dmm.tasks.registry import get_task
+
+    tasks = results["task"].unique()
+    if len(tasks) != 1 or not results["metric"].all():
+        cells = zip(results["score"], results["metric"], strict=True)
+        return ["score", "measure"], [[f"{score:.3f}", metric] for score, metric in cells]
+    measures = [measure for measure in get_task(tasks[0]).measures if measure.required][:2]
+    values = results[[measure.key for measure in measures]].to_numpy(float)
+    return [measure.heading for measure in measures], [[f"{value:.3f}" for value in row] for row in values]
+
+
+def print_result(result: Result) -> None:
+    """What a run measured: by expression where its task does that, and all other measures below each other."""
+    from bench3dmm.tasks.registry import get_task
+
+    measures = get_task(result.run.task).measures
+    groups = result.metrics.get("by_expression") or {}
+    columns = [one for one in measures if groups and all(one.of(group) == one.of(group) for group in groups.values())]
+    if columns:
+        table = new_table("", "meshes", *(one.heading for one in columns))
+        for name, values in {**groups, "all": result.metrics}.items():
+            table.add_row(name, str(values.get("meshes", "")), *(f"{one.of(values):.3f}" for one in columns))
+        print_table(table)
+    if measures[0] not in columns:
+        table = new_table("measure", "value")
+        for one in measures:
+            if one not in columns and one.of(result.metrics) == one.of(result.metrics):
+                table.add_row(one.heading, f"{one.of(result.metrics):.3f}")
+        print_table(table)

@@ -242,7 +242,7 @@ def _beyond(evidence: Evidence) -> Iterator[Block]:
         except Bench3dmmError as error:
             yield Notice(str(error))
             continue
-        yield Text(f"{task.summary}; ranked by {task.headline.label}, {task.headline.better} is better.")
+        yield Text(f"{task.summary}; ranked by the mean {task.headline.label}, {task.headline.better} is better.")
         for sentence in headline(found):
             yield Text(sentence)
         for place in dict.fromkeys(ranking.place for ranking in found):

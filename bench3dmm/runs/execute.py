@@ -195,7 +195,8 @@ def _train_and_evaluate(
     save_result(result, path.parent.parent)
     if progress:
         measure = task.headline
-        print(f"{run.run_id}: {measure.label} {measure.of(metrics):.3f} {measure.unit}, in {path}", file=sys.stderr)
+        value = f"mean {measure.label} {measure.of(metrics):.3f} {measure.unit}".rstrip()
+        print(f"{run.run_id}: {value}, in {path}", file=sys.stderr)
     return result
 
 

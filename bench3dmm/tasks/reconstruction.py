@@ -33,7 +33,7 @@ class Reconstruction(Task):
     summary = "meshes from their codes"
     any_model = True
     measures = (
-        Measure("mean_mm", "mean error", required=True),
+        Measure("mean_mm", "error", required=True),
         Measure("median_mm", "median", required=True),
         Measure("std_mm", "standard deviation", required=True),
         Measure("p95_mm", "95th percentile", required=True),

@@ -29,7 +29,7 @@ class Measure:
 
     Attributes:
         key: where it stands in the metrics; dots lead into groups, as in ``manipulation.inside_mm``.
-        label, unit: as tables show it; a ratio has no unit.
+        label, unit: as tables show it; a ratio has no unit. Of the headline, what is averaged over test items.
         better: ``lower`` or ``higher``.
         required: of every result of the task; others are missing where a template or an older version lacks them.
     """
@@ -42,7 +42,7 @@ class Measure:
 
     @property
     def heading(self) -> str:
-        """``mean error (mm)``"""
+        """``error (mm)``"""
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
     def of(self, metrics: Mapping[str, Any]) -> float:
