@@ -35,6 +35,8 @@ class Moved(MetaPathFinder, Loader):
         old = module.__name__
 
         def find(name: str) -> Any:
+            if f"{old}.{name}" in self.homes:
+                return importlib.import_module(f"{old}.{name}")
             if not name.startswith("__"):
                 for home in self.homes[old]:
                     found = importlib.import_module(home)
@@ -44,6 +46,10 @@ class Moved(MetaPathFinder, Loader):
             raise AttributeError(f"module {old!r} has no attribute {name!r}")
 
         module.__getattr__ = find  # type: ignore[method-assign]
+
+    def get_code(self, fullname: str) -> None:
+        """For ``python -m`` of an old name, which says where to look. Raises ImportError."""
+        raise ImportError(f"{fullname} has moved to {', '.join(self.homes[fullname])}")
 
 
 def install(homes: Mapping[str, Sequence[str]]) -> None:

@@ -10,10 +10,12 @@ import pickle
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import pytest
+from packages import declares, forget_modules, make_package
 from sphere_sets import sphere_dataset
 
 from bench3dmm.data import dataset_names, load_dataset, recipe_sha256, register_dataset
@@ -28,6 +30,7 @@ from bench3dmm.runs.execute import execute
 from bench3dmm.runs.provenance import origin_of_model
 from bench3dmm.runs.results import load_result, load_results, result_path
 from bench3dmm.runs.stored import stored_results, stored_state
+from bench3dmm.system import plugins
 from bench3dmm.tasks.published import published_run
 
 ROOT = Path(__file__).parents[2]
@@ -94,6 +97,7 @@ def test_an_installed_model_can_take_part(python, model):
 SWEEP = """
 from bench3dmm.record.grid import grid
 from bench3dmm.runs.sweep import sweep
+from bench3dmm.system import plugins
 from bench3dmm.tasks.published import published_run
 
 if __name__ == "__main__":
@@ -162,28 +166,15 @@ def package(tmp_path, monkeypatch):
     monkeypatch.setattr(models, "_REGISTRY", dict(models._REGISTRY))
     monkeypatch.setattr(data, "_registered", dict(data._registered))
 
-    def make(name, entry_points="", version="0.1", **sources):
-        site = tmp_path / f"site-{name}"
-        info = site / f"{name}-{version}.dist-info"
-        info.mkdir(parents=True)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        (info / "entry_points.txt").write_text(entry_points)
-        for module, text in sources.items():
-            (site / f"{module}.py").write_text(text)
-        monkeypatch.syspath_prepend(str(site))
+    def make(name, entry_points="", **sources):
+        monkeypatch.syspath_prepend(str(make_package(tmp_path, name, entry_points, **sources)))
 
     yield make
-    for name, module in list(sys.modules.items()):
-        if (getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
-            del sys.modules[name]
+    forget_modules(tmp_path)
 
 
 BUILD = "def build(hierarchy, latent, *, preset):\n    '''A stranger.'''\n"
 LINEAR = (PACKAGE / "src" / "tiny3dmm" / "linear.py").read_text()
-
-
-def declares(kind, **names):
-    return f"[bench3dmm.{kind}]\n" + "".join(f"{name} = {value}\n" for name, value in names.items())
 
 
 def test_a_module_that_registers_says_all_there_is_to_know(package):
@@ -403,3 +394,23 @@ def test_a_set_that_is_not_what_it_should_be_is_refused(package, change, says):
     register_dataset("balls", lambda: change(sphere_dataset()))
     with pytest.raises(DataError, match=says):
         load_dataset("balls")
+
+
+# --- names and groups ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("group", plugins.KINDS)
+def test_a_wrong_import_path_is_answered_with_one_of_its_kind(group):
+    example = plugins.EXAMPLES[group]
+    with pytest.raises(PluginError, match=rf"{plugins.KINDS[group]} 'my module:x'.* such as {example}"):
+        plugins.load(group, "my module:x")
+    assert plugins.is_import_path(example)
+
+
+def test_a_module_s_package_is_the_one_that_declares_something_in_it(monkeypatch):
+    """Whichever group it declares it in, and wherever in the package it lies."""
+    whose = metadata.distribution("numpy")
+    point = metadata.EntryPoint("waves", "others.deep.waves:TASK", plugins.TASKS)._for(whose)
+    monkeypatch.setattr(plugins, "declared", lambda group: [point] if group == plugins.TASKS else [])
+    assert plugins.declaring("others.elsewhere") is whose
+    assert plugins.declaring("another") is None
