@@ -39,4 +39,4 @@ class TrainingError(Bench3dmmError):
 
 
 class PluginError(Bench3dmmError):
-    """A model or dataset of somebody else's package that cannot be used: whose, and why."""
+    """A model, dataset or task of somebody else's package that cannot be used: whose, and why."""

@@ -15,6 +15,8 @@ from bench3dmm.system.storage import CACHE_VARIABLE
 # Before torch is imported: on meshes this small more threads only get in each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+pytest_plugins = ["foreign_package"]
+
 
 @pytest.fixture(scope="session", autouse=True)
 def scratch_cache(tmp_path_factory):

@@ -43,6 +43,7 @@ def _to_first_epoch(device: str) -> float:
         with subprocess.Popen(
             [*command, "--device", device, "--results-dir", folder], stderr=subprocess.PIPE, text=True
         ) as process:
+            assert process.stderr is not None  # a pipe, as asked for
             process.stderr.readline()
             seconds = time.perf_counter() - started
             process.terminate()

@@ -64,6 +64,7 @@ def synthetic_meshes(case: Case, n_vertices: int, device: torch.device) -> torch
 def build_side(side: str, case: Case, hierarchy: Hierarchy, device: torch.device) -> torch.nn.Module:
     """The engine's model or, of Neural3DMM, the published formulation with the same weights."""
     torch.manual_seed(0)
+    model: torch.nn.Module
     if case.preset == SPIRALNET_WIDTHS:
         model = Neural3DMM(hierarchy, case.latent, _spiralnet_widths())
     else:
@@ -108,6 +109,7 @@ def training_step(side: str, case: Case, hierarchy: Hierarchy, meshes: torch.Ten
         return published
     keep_freed_memory()
     workers = Workers(case.batch // SHARE)
+    step: GraphedStep | ThreadedStep
     if device.type == "cuda":
         step = GraphedStep(model, meshes, loss, optimizer, case.batch)
     else:
@@ -138,12 +140,11 @@ def forward_pass(side: str, case: Case, hierarchy: Hierarchy, meshes: torch.Tens
     workers = Workers(1 if meshes.is_cuda else max(1, case.batch // SHARE))
     shares = [arrange(model, share) for share in batch.chunk(workers.count)]
 
-    def reconstruct(share: torch.Tensor) -> torch.Tensor:
+    def of_share(share: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
             return model(share)
 
-    if case.batch == 1:
-        reconstruct = for_one_mesh(model, hierarchy.sizes[0])
+    reconstruct = for_one_mesh(model, hierarchy.sizes[0]) if case.batch == 1 else of_share
 
     def engine(count: int) -> None:
         with workers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -61,7 +62,7 @@ def generation(
     for case in cases:
         ready, as_trained = taken[case, "ready"], taken.get((case, "as trained"))
         row = {
-            **_named(case),
+            **asdict(case),
             "what": "generation",
             "vertices": hierarchy.sizes[0],
             "parameters": fitted_numbers(models[case.model, case.preset]),
@@ -77,19 +78,14 @@ def generation(
 def training(mesh: str, model: str, preset: str, device: str) -> dict[str, Any]:
     """A training step at the paper's batch: ``step_s``, and ``peak_mb`` of training in a process of its own."""
     case = Case(mesh, preset, LATENT, BATCH, model)
-    settings = {"mesh": mesh, "preset": preset, "latent": LATENT, "batch": BATCH, "model": model}
-    measured = in_process("step", side="engine", device=device, **settings)
-    return {**_named(case), "what": "training", "vertices": case.hierarchy().sizes[0], **measured}
+    measured = in_process("step", side="engine", device=device, **asdict(case))
+    return {**asdict(case), "what": "training", "vertices": case.hierarchy().sizes[0], **measured}
 
 
 def _decoding(model: torch.nn.Module, z: torch.Tensor) -> Action:
     def decode(count: int) -> None:
         with torch.inference_mode():
             for _ in range(count):
-                model.decode(z)
+                model.decode(z)  # type: ignore[operator]  # torch: any attribute may be a tensor
 
     return decode
-
-
-def _named(case: Case) -> dict[str, Any]:
-    return {"mesh": case.mesh, "model": case.model, "preset": case.preset, "latent": case.latent, "batch": case.batch}

@@ -8,13 +8,13 @@ a cache between layers is counted all the same, so a layer may come close to, or
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from bench3dmm.bench.cases import Case, build_side
 from bench3dmm.bench.timing import settled
-from bench3dmm.models.layers import NARROW, SpiralConv
+from bench3dmm.models.layers import NARROW, ConvAutoencoder, SpiralConv
 from bench3dmm.system.parallel import keep_freed_memory
 
 
@@ -57,16 +57,14 @@ def linear_work(linear: torch.nn.Linear, batch: int, *, training: bool) -> Work:
 
 def model_floor(case: Case, machine: dict[str, float], *, training: bool) -> dict[str, float]:
     """Sum of the layers' floors; a training step also passes parameters, gradients and Adam's moments once."""
-    model = build_side("engine", case, case.hierarchy(), torch.device("cpu"))
-    works = [
-        conv_work(conv, case.batch, training=training, first=i == 0)
-        for i, conv in enumerate((*model.encoder_convs, *model.decoder_convs))
-    ]
+    model = _built(case, torch.device("cpu"))
+    convs = _convolutions(model)
+    works = [conv_work(conv, case.batch, training=training, first=i == 0) for i, conv in enumerate(convs.values())]
     works += [linear_work(fc, case.batch, training=training) for fc in (model.encoder_fc, model.decoder_fc)]
     if training:
         works.append(Work(0, 7 * 4.0 * sum(p.numel() for p in model.parameters())))
     return {
-        "vertices": model.encoder_convs[0].v_in,
+        "vertices": convs["encoder 1"].v_in,
         "flops": sum(work.flops for work in works),
         "floor_s": sum(work.floor(machine) for work in works),
     }
@@ -75,15 +73,26 @@ def model_floor(case: Case, machine: dict[str, float], *, training: bool) -> dic
 def layer_table(case: Case, device: torch.device, machine: dict[str, float]) -> list[dict[str, Any]]:
     """Forward and backward of every spiral convolution by itself, on one thread: floor, achieved, ratio."""
     keep_freed_memory()
-    model = build_side("engine", case, case.hierarchy(), device)
-    convs = [(f"encoder {i + 1}", conv) for i, conv in enumerate(model.encoder_convs)]
-    convs += [(f"decoder {i + 1}", conv) for i, conv in enumerate(model.decoder_convs)]
+    convs = _convolutions(_built(case, device)).items()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         return [_layer(name, conv, case, device, machine, first=i == 0) for i, (name, conv) in enumerate(convs)]
     finally:
         torch.set_num_threads(threads)
+
+
+def _built(case: Case, device: torch.device) -> ConvAutoencoder:
+    model = build_side("engine", case, case.hierarchy(), device)
+    assert isinstance(model, ConvAutoencoder), f"{case.model} has no spiral convolutions"
+    return model
+
+
+def _convolutions(model: ConvAutoencoder) -> dict[str, SpiralConv]:
+    """By name, in the order of the forward pass."""
+    parts = {"encoder": model.encoder_convs, "decoder": model.decoder_convs}
+    named = {f"{part} {i + 1}": conv for part, convs in parts.items() for i, conv in enumerate(convs)}
+    return cast("dict[str, SpiralConv]", named)  # torch knows them as modules only
 
 
 def _layer(

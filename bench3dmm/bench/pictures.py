@@ -114,13 +114,12 @@ def layers_figure(record: dict[str, Any]) -> Figure:
             at = np.arange(len(rows))[::-1]
             axes.barh(at, 1e3 * rows["achieved_s"], color=COLOURS["engine"], height=0.7, label="achieved")
             axes.barh(at, 1e3 * rows["floor_s"], color=PALETTE[4], height=0.35, label="floor")
-            for y, row in zip(at, rows.itertuples(), strict=True):
-                text = f" {row.floor_fraction:.0%} · {row.gflops:.0f} GFLOP/s"
-                axes.text(1e3 * row.achieved_s, y, text, va="center", fontsize=7, color=SOFT)
-            names = [
-                f"{row.layer}\n{row.vertices[0]:,} → {row.vertices[1]:,} v, {row.channels[0]} → {row.channels[1]} ch"
-                for row in rows.itertuples()
-            ]
+            names = []
+            for y, row in zip(at, rows.to_dict("records"), strict=True):
+                text = f" {row['floor_fraction']:.0%} · {row['gflops']:.0f} GFLOP/s"
+                axes.text(1e3 * row["achieved_s"], y, text, va="center", fontsize=7, color=SOFT)
+                (v_in, v_out), (c_in, c_out) = row["vertices"], row["channels"]
+                names.append(f"{row['layer']}\n{v_in:,} → {v_out:,} v, {c_in} → {c_out} ch")
             axes.set_yticks(at, names, fontsize=7)
             axes.set_xlim(0, 1.5e3 * rows["achieved_s"].max())
             axes.set_xlabel("ms, forward and backward, one thread")

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 class _SpiralConv(nn.Module):
     """Gather the spirals of all vertices, concatenate, one Linear, ELU, and the dummy vertex back to zero."""
 
+    table: torch.Tensor
+    mask: torch.Tensor
+
     def __init__(self, c_in: int, c_out: int, spirals: np.ndarray, *, elu: bool = True) -> None:
         super().__init__()
         n_vertices, length = spirals.shape

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -172,7 +172,7 @@ def _around(values: dict[str, float]) -> Table:
     return "Around the step", ["", "seconds"], [[name, f"{values[key]:.2f}"] for key, name in names.items()]
 
 
-_MAKERS = {
+_MAKERS: dict[str, Callable[[Any], Table]] = {
     "compare": _compare,
     "peers": _peers,
     "lamm": _lamm,

@@ -33,7 +33,7 @@ def run_bench(
     for section in sections:
         if section not in SECTIONS:
             raise UnknownNameError("section of the bench", section, SECTIONS)
-    # What torch's threads do by default; this package's own runs have them sleep at once, see `bench3dmm.record.run`.
+    # What torch's threads do by default; this package's own runs have them sleep at once (`bench3dmm`).
     os.environ.setdefault("GOMP_SPINCOUNT", "300000")
     from bench3dmm.runs import provenance
     from bench3dmm.system.device import resolve_device

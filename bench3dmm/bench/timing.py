@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import asdict, dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -29,6 +30,8 @@ class Timing:
 Action = Callable[[int], object]
 """Does its thing so many times."""
 
+Name = TypeVar("Name", bound=Hashable)
+
 
 def seconds_of(action: Action, device: torch.device, repeat: int = 1) -> float:
     """Mean seconds of an action, the device's queue emptied before and after."""
@@ -40,8 +43,8 @@ def seconds_of(action: Action, device: torch.device, repeat: int = 1) -> float:
 
 
 def interleaved(
-    actions: Mapping[str, Action], rounds: int, device: torch.device, *, share: float = 1.0
-) -> dict[str, np.ndarray]:
+    actions: Mapping[Name, Action], rounds: int, device: torch.device, *, share: float = 1.0
+) -> dict[Name, np.ndarray]:
     """Seconds (rounds,) of each action, taken in turns so that all see the same state of the machine.
 
     A turn begins with one repetition that is not timed: none pays for what another left in the caches.

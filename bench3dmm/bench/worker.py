@@ -10,10 +10,14 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench3dmm.errors import Bench3dmmError
+
+if TYPE_CHECKING:
+    import torch
 
 SLOW_S = 2.0
 
@@ -28,7 +32,7 @@ def in_process(task: str, *, environment: dict[str, str] | None = None, **settin
     return finish(process, task, settings)
 
 
-def start(task: str, *, environment: dict[str, str] | None = None, **settings: Any) -> subprocess.Popen:
+def start(task: str, *, environment: dict[str, str] | None = None, **settings: Any) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "bench3dmm.bench.worker", task],
         stdin=subprocess.PIPE,
@@ -37,13 +41,14 @@ def start(task: str, *, environment: dict[str, str] | None = None, **settings: A
         env=os.environ | (environment or {}),
         text=True,
     )
+    assert process.stdin is not None  # a pipe, as asked for
     process.stdin.write(json.dumps(settings))
     process.stdin.close()
     process.stdin = None
     return process
 
 
-def finish(process: subprocess.Popen, task: str, settings: dict[str, Any]) -> dict[str, Any]:
+def finish(process: subprocess.Popen[str], task: str, settings: dict[str, Any]) -> dict[str, Any]:
     output, errors = process.communicate()
     if process.returncode:
         lines = errors.strip().splitlines() or [f"exit code {process.returncode}, out of memory?"]
@@ -51,7 +56,7 @@ def finish(process: subprocess.Popen, task: str, settings: dict[str, Any]) -> di
     return json.loads(output)
 
 
-def step(side: str, device: str, **case: Any) -> dict[str, float]:
+def step(side: str, device: str, **fields: Any) -> dict[str, float]:
     """A training step: seconds, the least of five measurements, of two where it takes over two seconds, and the peak
     memory of training in MB (10^6 bytes), counted from before the model is built."""
     import torch
@@ -59,24 +64,21 @@ def step(side: str, device: str, **case: Any) -> dict[str, float]:
     from bench3dmm.bench.cases import Case, synthetic_meshes, training_step
     from bench3dmm.bench.timing import seconds_of
 
-    case = Case(**case)
+    case = Case(**fields)
     hierarchy = case.hierarchy()
     place = torch.device(device)
     meshes = synthetic_meshes(case, hierarchy.sizes[0], place)
-    # The mathematical libraries' own buffers are set up before the count begins.
-    torch.mm(torch.ones(64, 64, device=place), torch.ones(64, 64, device=place))
-    before = _resident_mb(place)
-    _forget_peak(place)
+    peak_mb = _peak_from_here(place)
     steps = training_step(side, case, hierarchy, meshes)
     once = seconds_of(steps, place, 1)  # the first, which allocates
     if once < SLOW_S:
         once = seconds_of(steps, place, 4 if side == "engine" else 1)
     repeat = max(1, min(50, int(0.3 / once)))
     seconds = [seconds_of(steps, place, repeat) for _ in range(5 if once < SLOW_S else 2)]
-    return {"step_s": min(seconds), "peak_mb": _peak_mb(place) - before}
+    return {"step_s": min(seconds), "peak_mb": peak_mb()}
 
 
-def closed_form(device: str, meshes: int, **case: Any) -> dict[str, float]:
+def closed_form(device: str, meshes: int, **fields: Any) -> dict[str, float]:
     """A fit in closed form to so many meshes: seconds, the least of three, and its peak memory in MB (10^6 bytes),
     counted from when the meshes are there, before the model is built."""
     import torch
@@ -84,26 +86,28 @@ def closed_form(device: str, meshes: int, **case: Any) -> dict[str, float]:
     from bench3dmm.bench.cases import Case, build_side
     from bench3dmm.bench.timing import seconds_of
 
-    case = Case(**case)
+    case = Case(**fields)
     hierarchy = case.hierarchy()
     place = torch.device(device)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(meshes, hierarchy.sizes[0], 3, generator=generator).to(place)
-    torch.mm(torch.ones(64, 64, device=place), torch.ones(64, 64, device=place))
-    before = _resident_mb(place)
-    _forget_peak(place)
+    peak_mb = _peak_from_here(place)
     model = build_side("engine", case, hierarchy, place)
-    seconds = [seconds_of(lambda _: model.fit_closed_form(x), place) for _ in range(3)]
-    return {"fit_s": min(seconds), "peak_mb": _peak_mb(place) - before}
+
+    def fit(_: int) -> None:
+        model.fit_closed_form(x)  # type: ignore[operator]  # torch: any attribute may be a tensor
+
+    seconds = [seconds_of(fit, place) for _ in range(3)]
+    return {"fit_s": min(seconds), "peak_mb": peak_mb()}
 
 
-def throughput(device: str, seconds: float, begin: float, **case: Any) -> dict[str, float]:
+def throughput(device: str, seconds: float, begin: float, **fields: Any) -> dict[str, float]:
     """Training steps a second from the moment ``begin`` (of `time.time`) on, for ``seconds``."""
     import torch
 
     from bench3dmm.bench.cases import Case, synthetic_meshes, training_step
 
-    case = Case(**case)
+    case = Case(**fields)
     hierarchy = case.hierarchy()
     place = torch.device(device)
     steps = training_step("engine", case, hierarchy, synthetic_meshes(case, hierarchy.sizes[0], place))
@@ -158,7 +162,18 @@ def evaluation(mesh: str, meshes: int, device: str) -> dict[str, float]:
     return {"seconds": time.perf_counter() - started}
 
 
-def _resident_mb(device) -> float:
+def _peak_from_here(device: torch.device) -> Callable[[], float]:
+    """Begins to count memory; what it returns gives the peak since then, in MB (10^6 bytes)."""
+    import torch
+
+    # The mathematical libraries' own buffers are set up before the count begins.
+    torch.mm(torch.ones(64, 64, device=device), torch.ones(64, 64, device=device))
+    before = _resident_mb(device)
+    _forget_peak(device)
+    return lambda: _peak_mb(device) - before
+
+
+def _resident_mb(device: torch.device) -> float:
     if device.type == "cuda":
         import torch
 
@@ -166,7 +181,7 @@ def _resident_mb(device) -> float:
     return _status_mb("VmRSS")
 
 
-def _forget_peak(device) -> None:
+def _forget_peak(device: torch.device) -> None:
     if device.type == "cuda":
         import torch
 
@@ -175,7 +190,7 @@ def _forget_peak(device) -> None:
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def _peak_mb(device) -> float:
+def _peak_mb(device: torch.device) -> float:
     if device.type == "cuda":
         import torch
 

@@ -24,14 +24,14 @@ from bench3dmm.data.dataset import Dataset, content_sha256
 from bench3dmm.data.normaliser import Normaliser
 from bench3dmm.data.rows import Rows
 from bench3dmm.data.synthetic.sizes import face
-from bench3dmm.errors import Bench3dmmError
+from bench3dmm.errors import Bench3dmmError, PluginError
 from bench3dmm.mesh.hierarchy import build_hierarchy
 from bench3dmm.models.interface import ready_to_infer
-from bench3dmm.models.registry import build_model, closed_form, model_names, preset_names
+from bench3dmm.models.registry import build_model, closed_form, model_names, model_origin, preset_names, task_names
 from bench3dmm.record.run import Run
 from bench3dmm.system.device import seeded
 from bench3dmm.tasks.published import base_run, published_run
-from bench3dmm.tasks.registry import get_task, tasks_of
+from bench3dmm.tasks.registry import get_task
 from bench3dmm.tasks.task import HIGHER, LOWER, Task
 from bench3dmm.training.fit import fit, load_normalised
 from bench3dmm.training.objective import Objective
@@ -91,7 +91,7 @@ class _Subject:
     @functools.cached_property
     def run(self) -> Run:
         """Of the first model that may take part and is trained; else of the first that may."""
-        able = [model for model in model_names() if self.name in tasks_of(model) or self.task.any_model]
+        able = [model for model in model_names() if self._takes(model)]
         if not able:
             raise NotAsked("no model here takes part in it: register one for it, or set any_model")
         model = next((one for one in able if not closed_form(one)), able[0])
@@ -99,6 +99,12 @@ class _Subject:
         preset = "small" if "small" in presets else presets[0]
         fields: dict[str, Any] = {"model": model, "preset": preset, "latent": LATENT, "task": self.name}
         return published_run(dataset="people", epochs=EPOCHS, **fields)
+
+    def _takes(self, model: str) -> bool:
+        try:
+            return (self.task.any_model and model_origin(model) is None) or self.task.name in task_names(model)
+        except PluginError:  # of a broken package
+            return False
 
     @functools.cached_property
     def rows(self) -> Rows:

@@ -113,7 +113,7 @@ def _generate_into(folder: Path, made: Recipe, progress: bool) -> None:
     if progress and not shown:
         print(f"generating {made.name} ({total} meshes) into the cache, once", file=sys.stderr, flush=True)
     try:
-        meshes = None
+        meshes: np.memmap | None = None
         with tqdm(total=total, desc=f"generating {made.name}", unit="mesh", disable=not shown) as bar:
 
             def write(rows: np.ndarray, piece: np.ndarray) -> None:
@@ -124,6 +124,7 @@ def _generate_into(folder: Path, made: Recipe, progress: bool) -> None:
                 meshes[rows] = piece
 
             template, samples, card = generate(made, write, bar.update)
+        assert meshes is not None  # every set has meshes
         meshes.flush()
         write_folder(aside, template, samples, meshes, card)
         del meshes

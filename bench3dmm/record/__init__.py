@@ -1,6 +1,5 @@
-"""What was asked for: one training as a flat record of scalars, below everything that trains.
+"""What was asked: a run as flat scalars, and its id.
 
-- `run`: the record `Run` and its id. The same names are notebook parameters, flags and the keys of a stored result.
-- `profiles`: how much of a training to do: ``smoke``, ``quick`` or ``paper``.
-- `grid`: many records: all combinations of fields, and what tells them apart.
+Who lives here: `run` (one training as a record), `profiles` (how much of a training to do), `grid` (many runs, and what
+tells them apart). Nothing here trains, loads or looks up a name.
 """

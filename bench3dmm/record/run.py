@@ -92,7 +92,7 @@ class Run:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            value = _coerce(field.name, field.type, getattr(self, field.name))
+            value = _coerce(field.name, str(field.type), getattr(self, field.name))
             object.__setattr__(self, field.name, value)
         for name, least in (
             ("latent", 1),

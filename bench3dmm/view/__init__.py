@@ -12,7 +12,12 @@ Numbers:
 
 - `curves`: errors of runs, as distributions.
 - `verdicts`: all verdicts of a table of claims in one picture.
+- `rankings`: who is better than whom, as tables.
 - `tables`: tables as CSV and LaTeX.
+
+Pages:
+
+- `blocks`: text, tables and pictures, whatever file they are written into; `markdown` writes them for GitHub.
 
 `style` is what all figures share: fonts, colours, margins, small print, and how they are saved.
 """

@@ -38,7 +38,7 @@ def contact_sheet_figure(dataset: Dataset, people: int = 6, cell: int = 200) -> 
         footer = f"{dataset_line(dataset)} · each expression at its strongest, one scale for all"
         figure, axes = picture(sheet, max(chosen.shape[1] * 0.8, 4.5), **margins, footer=footer)
         titles = [name.replace("_", "\n") for name in chosen.columns]
-        name_cells(axes, size, titles, chosen.index, beside=12)
+        name_cells(axes, size, titles, list(chosen.index), beside=12)
     return figure
 
 

@@ -164,8 +164,9 @@ def render_wireframe(
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
     axes.set_axis_off()
     triangles = project(vertices, view, size)[faces[order]]
-    edge = {"edgecolors": EDGE, "linewidths": line_width, "joinstyle": "round"}
-    axes.add_collection(PolyCollection(triangles, facecolors=colours[order], **edge))
+    axes.add_collection(
+        PolyCollection(triangles, facecolors=colours[order], edgecolors=EDGE, linewidths=line_width, joinstyle="round")
+    )
     canvas.draw()
     return shrink(np.asarray(canvas.buffer_rgba())[..., :3])
 

@@ -122,11 +122,12 @@ def draw_pyvista(scene: Scene) -> Iterator[np.ndarray]:
         import pyvista
 
     width, height = scene.size
-    window = (width * SUPERSAMPLING, height * SUPERSAMPLING)
+    window = [width * SUPERSAMPLING, height * SUPERSAMPLING]
     plotter = pyvista.Plotter(off_screen=True, window_size=window, lighting="none")
+    assert plotter.render_window is not None  # until it is closed
     plotter.render_window.SetMultiSamples(0)
     try:
-        plotter.set_background(scene.background or "white")
+        plotter.set_background(scene.background or "white")  # type: ignore[arg-type]  # its wrapper is typed as unbound
         mesh = pyvista.PolyData.from_regular_faces(vertices[0], faces)
         mesh.point_data.active_normals = vertex_normals(vertices[0], faces)
         if colours is not None:
@@ -165,6 +166,7 @@ def draw_pyvista(scene: Scene) -> Iterator[np.ndarray]:
                 mesh.point_data["colours"] = _to_bytes(colours[index])
             plotter.render()
             image = plotter.screenshot(return_img=True, transparent_background=scene.background is None)
+            assert image is not None  # it is returned, not written
             yield shrink(image)
     finally:
         plotter.close()
@@ -220,5 +222,6 @@ def _to_bytes(colours: np.ndarray) -> np.ndarray:
 def shrink(image: np.ndarray) -> np.ndarray:
     """Average blocks of pixels: the anti-aliasing of both renderers."""
     step = SUPERSAMPLING
-    total = sum(image[y::step, x::step].astype(np.float32) for y in range(step) for x in range(step))
+    blocks = [image[y::step, x::step].astype(np.float32) for y in range(step) for x in range(step)]
+    total = functools.reduce(np.add, blocks)
     return (total / step**2 + 0.5).astype(np.uint8)

@@ -10,7 +10,7 @@ import json
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -171,11 +171,13 @@ def _plotter(vertices: np.ndarray, faces: np.ndarray, colours: np.ndarray | None
     import pyvista
 
     painted = colours is not None
-    surface = pyvista.PolyData.from_regular_faces(vertices.astype(np.float32), faces)
+    points = vertices.astype(np.float32)
+    surface = pyvista.PolyData.from_regular_faces(points, faces)  # type: ignore[arg-type]  # as well, and half as large
     surface.point_data.active_normals = vertex_normals(vertices, faces).astype(np.float32)
     plotter = pyvista.Plotter(off_screen=True, lighting="none")
-    plotter.set_background("white")
-    if painted:
+    plotter.set_background("white")  # type: ignore[arg-type]  # its wrapper is typed as unbound
+    material: dict[str, Any]
+    if colours is not None:
         surface.point_data["colours"] = np.round(255 * colours).astype(np.uint8)
         material = {"scalars": "colours", "rgb": True}
     else:

@@ -7,18 +7,18 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench3dmm.system.storage import write_atomically
+from bench3dmm.system.storage import write_bytes
 from bench3dmm.view.render import ERROR_RANGE, colour_map
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
-
+    from matplotlib.typing import RcKeyType
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
 """Okabe and Ito's eight colours, which colour-blind readers can tell apart."""
@@ -37,8 +37,9 @@ FOOT_SIZE = 6.5  # points
 def style() -> Iterator[None]:
     """Fonts, sizes and colours shared by all figures."""
     import matplotlib
+    from matplotlib.rcsetup import cycler
 
-    settings = {
+    settings: dict[RcKeyType, Any] = {
         "font.family": "sans-serif",
         "font.size": 9,
         "axes.titlesize": 10,
@@ -48,7 +49,7 @@ def style() -> Iterator[None]:
         "axes.linewidth": 0.8,
         "axes.spines.top": False,
         "axes.spines.right": False,
-        "axes.prop_cycle": matplotlib.cycler(color=PALETTE),
+        "axes.prop_cycle": cycler(color=PALETTE),
         "text.color": INK,
         "xtick.color": SOFT,
         "ytick.color": SOFT,
@@ -72,8 +73,7 @@ def save_figure(figure: Figure, folder: str | Path, name: str) -> tuple[Path, Pa
         buffer = io.BytesIO()
         with style():
             figure.savefig(buffer, format=path.suffix[1:], dpi=DPI, metadata=metadata, facecolor="white")
-        content = buffer.getvalue()
-        write_atomically(path, lambda file, content=content: file.write(content))
+        write_bytes(path, buffer.getvalue())
     return paths
 
 
@@ -156,11 +156,13 @@ def colour_bar(
 
 def add_footer(figure: Figure, text: str) -> None:
     """Small print at the figure's foot; a constrained layout leaves it room."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
     width, height = figure.get_size_inches()
     lines = _footer_lines(text, width)
     figure.text(0.08 / width, 0.08 / height, "\n".join(lines), fontsize=FOOT_SIZE, color=SOFT, va="bottom")
     layout = figure.get_layout_engine()
-    if layout is not None:
+    if isinstance(layout, ConstrainedLayoutEngine):
         room = footer_height(text, width) / height
         layout.set(rect=(0, room, 1, 1 - room))
 

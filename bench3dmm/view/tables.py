@@ -43,7 +43,7 @@ def latex(frame: pd.DataFrame, note: str = "") -> str:
     if len(body) > 1 and str(frame.iloc[-1, 0]) == "total":
         body.insert(-1, r"\midrule")
     comment = [f"% {line}" for line in note.splitlines()] + ["% needs \\usepackage{booktabs}"]
-    lines = [rf"\begin{{tabular}}{{{align}}}", r"\toprule", _latex_row(frame.columns), r"\midrule", *body]
+    lines = [rf"\begin{{tabular}}{{{align}}}", r"\toprule", _latex_row(list(frame.columns)), r"\midrule", *body]
     return "\n".join([*comment, *lines, r"\bottomrule", r"\end{tabular}", ""])
 
 

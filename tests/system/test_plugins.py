@@ -7,14 +7,13 @@ import hashlib
 import importlib
 import os
 import pickle
-import shutil
-import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import pytest
+from foreign_package import PACKAGE
 from packages import declares, forget_modules, make_package
 from sphere_sets import sphere_dataset
 
@@ -33,40 +32,7 @@ from bench3dmm.runs.stored import stored_results, stored_state
 from bench3dmm.system import plugins
 from bench3dmm.tasks.published import published_run
 
-ROOT = Path(__file__).parents[2]
-PACKAGE = ROOT / "tests" / "third_party"
-
-
 # --- a real package -----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """The folder that pip installed tests/third_party into; nothing comes from the network."""
-    source, target = tmp_path_factory.mktemp("source") / "tiny3dmm", tmp_path_factory.mktemp("site")
-    shutil.copytree(PACKAGE, source)  # the build writes beside its sources
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps"]
-    subprocess.run([*pip, "--no-build-isolation", "--target", str(target), str(source)], check=True, timeout=300)
-    return target
-
-
-@pytest.fixture(scope="module")
-def python(installed, tmp_path_factory):
-    """Run python in an empty folder, with the package or, on request, without it; gives the finished process."""
-    folder = tmp_path_factory.mktemp("work")
-
-    def call(*arguments, package=True):
-        path = os.pathsep.join([str(ROOT), *([str(installed)] if package else [])])
-        return subprocess.run(
-            [sys.executable, *map(str, arguments)],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": path, "COLUMNS": "200"},
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-
-    return call
 
 
 def test_an_installed_package_is_listed_with_what_is_broken_in_it(python):

@@ -76,7 +76,8 @@ def import_plan(plan: Plan, *, replace: bool = False, progress: bool = True) -> 
 
 def _kept(plan: Plan) -> tuple[np.ndarray | slice, Template]:
     """The vertices to keep of each mesh, and the template of these, fit for models."""
-    template, keep = plan.template, slice(None)
+    template = plan.template
+    keep: np.ndarray | slice = slice(None)
     whole = template.largest_component()
     if plan.largest_component:
         keep, template = whole, template.keep(whole)
@@ -128,7 +129,8 @@ def _write_meshes(
 
 def _resume(plan: Plan, partial: Path, offset: int, stride: int, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Fingerprints of the meshes that an earlier run left and that are still what they were; forgets the others."""
-    settings, kept = partial / "settings.json", []
+    settings = partial / "settings.json"
+    kept: list[dict[str, Any]] = []
     if not settings.exists() or _read_json(settings) != plan.settings():
         shutil.rmtree(partial / "chunks", ignore_errors=True)
         (partial / "data" / "vertices.npy").unlink(missing_ok=True)

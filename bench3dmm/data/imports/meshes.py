@@ -11,7 +11,7 @@ import pandas as pd
 from bench3dmm.data.dataset import Dataset
 from bench3dmm.data.imports.importing import import_plan
 from bench3dmm.data.imports.plans import Options, check_name, make_plan
-from bench3dmm.data.imports.sources import MeshArray, MeshFiles, listed
+from bench3dmm.data.imports.sources import MeshArray, MeshFiles, Source, listed
 from bench3dmm.errors import DataError, UnknownNameError
 
 CARD = {"source": "imported from files of the user's own", "license": "the user's to know"}
@@ -41,11 +41,12 @@ def import_meshes(
     """
     options = options or Options()
     check_name(name)
-    if (source is None) == (array is None):
-        raise DataError("give a folder of meshes (--source DIR) or an array (--array FILE), one of the two")
     table = None if samples is None else read_table(Path(samples))
-    if array is not None:
+    meshes: Source
+    if array is not None and source is None:
         meshes, table = _from_array(Path(array), table)
+    elif source is None or array is not None:
+        raise DataError("give a folder of meshes (--source DIR) or an array (--array FILE), one of the two")
     elif table is not None:
         meshes = _from_table(Path(source), table)
     else:
@@ -117,7 +118,7 @@ def read_table(path: Path) -> pd.DataFrame:
         raise DataError(f"{path}: no column {missing[0]!r}; the first line names the columns: {', '.join(COLUMNS)}")
     if not len(table):
         raise DataError(f"{path}: no rows")
-    for column in table:
+    for column in table.columns:
         _refuse(path, table, column, table[column].str.strip() == "", "a value")
     if "file" in table:
         _refuse(path, table, "file", table["file"].duplicated(), "each file once")

@@ -72,16 +72,20 @@ class Expected:
     of: str = "the template"
     published: Published | None = None
 
-    def first_is_odd(self, n_vertices: int) -> bool:
-        """Whether a mesh of as many vertices shows that the first, which it is compared with, is the wrong one."""
-        published = self.published.vertices if self.published else None
-        return self.of == FIRST and n_vertices == published != self.n_vertices
+    def proved_odd(self, n_vertices: int) -> Published | None:
+        """What the set should be, where a mesh of as many vertices shows that the first is the wrong one."""
+        published = self.published
+        if self.of == FIRST and published and n_vertices == published.vertices != self.n_vertices:
+            return published
+        return None
 
 
 class Source(Protocol):
-    """Meshes in the order of the dataset's rows; ``root`` is the folder that the manifest's paths are relative to."""
+    """Meshes in the order of the dataset's rows."""
 
-    root: Path
+    @property
+    def root(self) -> Path:
+        """The folder that the manifest's paths are relative to."""
 
     def __len__(self) -> int: ...
 
@@ -125,8 +129,8 @@ class MeshFiles:
 
     def read(self, row: int, expected: Expected) -> np.ndarray:
         vertices, faces = self.load(row)
-        if expected.first_is_odd(len(vertices)):
-            beside = f"{expected.published.name} has {len(vertices):,}, and so has file {row + 1:,}"
+        if published := expected.proved_odd(len(vertices)):
+            beside = f"{published.name} has {len(vertices):,}, and so has file {row + 1:,}"
             self._refuse(0, f"{counted(expected.n_vertices, 'vertex')}; {beside}")
         fault = other_size(vertices, expected)
         if not fault and expected.faces is not None:
@@ -206,8 +210,8 @@ def not_finite(vertices: np.ndarray) -> str | None:
 def other_size(vertices: np.ndarray, expected: Expected) -> str | None:
     if len(vertices) != expected.n_vertices:
         published = expected.published
-        odd = published is not None and published.vertices != expected.n_vertices
-        beside = f" ({published.name} has {published.vertices:,})" if odd else ""
+        odd = published if published and published.vertices != expected.n_vertices else None
+        beside = f" ({odd.name} has {odd.vertices:,})" if odd else ""
         return f"{counted(len(vertices), 'vertex')}, {expected.of} has {expected.n_vertices:,}{beside}"
     size = extent(vertices)
     if not expected.extent / SAME_SIZE <= size <= expected.extent * SAME_SIZE:

@@ -8,7 +8,7 @@ a mechanism or the noise off changes nothing else.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -76,14 +76,8 @@ class Recipe:
         return hashlib.sha256(canonical_json({**fields, "pack": pack}).encode()).hexdigest()
 
 
-NOISE = {
-    "mh-seq": {"smooth_noise_mm": 0.06, "white_noise_mm": 0.02},
-    "mh-scan": {"smooth_noise_mm": 0.15, "white_noise_mm": 0.05},
-}
-RESIDUAL = {
-    "mh-seq": {"residual_rotation_deg": 0.3, "residual_shift_mm": 0.2},
-    "mh-scan": {"residual_rotation_deg": 0.8, "residual_shift_mm": 0.6},
-}
+NOISE = {"mh-seq": (0.06, 0.02), "mh-scan": (0.15, 0.05)}  # smooth and white, mm
+RESIDUAL = {"mh-seq": (0.3, 0.2), "mh-scan": (0.8, 0.6)}  # rotation in degrees, shift in mm
 
 
 def variants() -> list[str]:
@@ -109,16 +103,16 @@ def recipe(name: str, seed: int = 0) -> Recipe:
         raise UnknownNameError("dataset", base, SETS)
     if variant and variant not in variants():
         raise UnknownNameError(f"variant of {base}", variant, variants())
-    mechanisms = MECHANISMS
+    mechanisms: tuple[str, ...] = MECHANISMS
     if variant == "linear":
         mechanisms = ()
     elif variant.startswith("no-"):
         mechanisms = tuple(m for m in MECHANISMS if m != variant[3:])
     elif variant.startswith("only-"):
         mechanisms = (variant[5:],)
-    noise = {} if variant == "clean" else NOISE[base]
-    residual = RESIDUAL[base] if "pose" in mechanisms else {}
-    return Recipe(base, variant, mechanisms, seed=seed, **noise, **residual)
+    smooth, white = (0.0, 0.0) if variant == "clean" else NOISE[base]
+    rotation, shift = RESIDUAL[base] if "pose" in mechanisms else (0.0, 0.0)
+    return Recipe(base, variant, mechanisms, smooth, white, rotation, shift, seed)
 
 
 def stream(made: Recipe, *keys: object) -> np.random.Generator:
@@ -183,7 +177,7 @@ def _scan_table(made: Recipe) -> pd.DataFrame:
 # --- activations ------------------------------------------------------------------------------------------------
 
 
-def apex(expression: str, protocol: dict[str, dict[str, float]], rng: np.random.Generator) -> np.ndarray:
+def apex(expression: str, protocol: Mapping[str, Mapping[str, float]], rng: np.random.Generator) -> np.ndarray:
     """(K, 2) left and right activation of one person's full expression."""
     channels = list(CHANNELS)
     activation = np.zeros((len(channels), 2))
@@ -208,7 +202,7 @@ def coactivate(activation: np.ndarray) -> np.ndarray:
 
 
 def sequence(
-    expression: str, frames: int, rng: np.random.Generator, protocol: dict[str, dict[str, float]] = COMA
+    expression: str, frames: int, rng: np.random.Generator, protocol: Mapping[str, Mapping[str, float]] = COMA
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Neutral → apex → neutral.
 
@@ -370,7 +364,7 @@ def _scan_activations(
 
 
 def generate(
-    made: Recipe, write: Callable[[np.ndarray, np.ndarray], None], progress: Callable[[int], None]
+    made: Recipe, write: Callable[[np.ndarray, np.ndarray], None], progress: Callable[[int], object]
 ) -> tuple[Template, pd.DataFrame, dict[str, Any]]:
     """Make a set, handing each piece to ``write(rows, meshes)``; returns its template, sample table and card."""
     table = sample_table(made)

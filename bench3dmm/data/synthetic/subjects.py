@@ -50,8 +50,8 @@ class Subject:
 
 
 @lru_cache(maxsize=1)
-def controls(head: Head) -> dict[str, list[tuple[str, str | None]]]:
-    """Local controls by body side-free name: (positive target, negative target or None) for each side."""
+def controls(head: Head) -> dict[str, list[tuple[str | None, str | None]]]:
+    """Local controls by name without a side: positive and negative target of each side, None where there is none."""
     found: dict[str, dict[str, list[str | None]]] = defaultdict(lambda: defaultdict(lambda: [None, None]))
     for name in head.names:
         kind, _, short = name.partition("/")
@@ -67,7 +67,10 @@ def controls(head: Head) -> dict[str, list[tuple[str, str | None]]]:
         if pair is None:  # one-ended shapes such as head-oval
             stem, end, pair = f"{stem}-{end}", "out", ("in", "out")
         found[stem][side][1 - pair.index(end)] = name
-    return {stem: [tuple(ends) for _, ends in sorted(sides.items())] for stem, sides in sorted(found.items())}
+    return {
+        stem: [(positive, negative) for _, (positive, negative) in sorted(sides.items())]
+        for stem, sides in sorted(found.items())
+    }
 
 
 def sample_subject(head: Head, name: str, sex: str, rng: np.random.Generator) -> Subject:

@@ -127,8 +127,8 @@ def weighted_near_far(e: Errors) -> list[Values]:
 
 
 def weighted_focuses(e: Errors) -> list[Values]:
-    plain = [plain(e, split, "near_error") / plain(e, split, "far_error") for split in SPLITS]
-    return [weighted / other for weighted, other in zip(weighted_near_far(e), plain, strict=True)]
+    of_plain = [plain(e, split, "near_error") / plain(e, split, "far_error") for split in SPLITS]
+    return [weighted / other for weighted, other in zip(weighted_near_far(e), of_plain, strict=True)]
 
 
 def performance(e: Errors, split: str, latent: int, loss: str) -> Values:
