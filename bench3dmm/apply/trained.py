@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import nn
 
-from bench3dmm.data.imports.sources import SAME_SIZE, counted, extent
+from bench3dmm.data.imports.sources import SAME_SIZE, extent
 from bench3dmm.data.normaliser import Normaliser
 from bench3dmm.errors import DataError
 from bench3dmm.mesh.partition import Partition
@@ -20,6 +20,7 @@ from bench3dmm.models.interface import arrange
 from bench3dmm.record.run import Run
 from bench3dmm.system.device import full_precision
 from bench3dmm.system.parallel import Workers, keep_freed_memory
+from bench3dmm.system.words import counted
 from bench3dmm.tasks.parts.errors import BATCH
 
 if TYPE_CHECKING:

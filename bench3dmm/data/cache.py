@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 
 from bench3dmm.data.dataset import Dataset
-from bench3dmm.data.imports.sources import counted
 from bench3dmm.data.synthetic.counts import TABLE1, TABLE2
 from bench3dmm.data.synthetic.makehuman import Recipe, generate, recipe
 from bench3dmm.errors import DataError
 from bench3dmm.mesh.template import Template
 from bench3dmm.system.plugins import DATASETS, declared_by
 from bench3dmm.system.storage import cache_dir, read_npz, umask, write_json, write_npz, write_text
+from bench3dmm.system.words import counted
 
 
 def folder_of(made: Recipe) -> Path:

@@ -33,9 +33,3 @@ def varying_fields(runs: Iterable[Run]) -> list[str]:
 def differences(run: Run, runs: Sequence[Run]) -> str:
     """The fields in which runs differ, as one of them has them: ``latent=16, seed=1``."""
     return ", ".join(f"{name}={shown_value(run, name)}" for name in varying_fields(runs)) or run.dataset
-
-
-def listed(values: Iterable[object]) -> str:
-    """``8``, ``8 and 16``, ``8, 16 and 64``"""
-    *rest, last = map(str, values)
-    return f"{', '.join(rest)} and {last}" if rest else last

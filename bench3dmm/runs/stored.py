@@ -8,10 +8,10 @@ from typing import Any
 
 from bench3dmm.data.registry import recipe_sha256
 from bench3dmm.errors import DataError, PluginError, UnknownNameError
-from bench3dmm.record.grid import listed
 from bench3dmm.record.run import Run
 from bench3dmm.runs.provenance import changed_since
 from bench3dmm.runs.results import Result, load_result, read_document, result_path
+from bench3dmm.system.words import listed
 
 
 def stored_results(runs: Iterable[Run], results_dir: str | Path = "results") -> list[Result]:

@@ -6,8 +6,8 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 
-from bench3dmm.record.grid import listed
 from bench3dmm.statistics.ranking import Ranking, Standing
+from bench3dmm.system.words import listed
 from bench3dmm.tasks.registry import get_task
 from bench3dmm.tasks.task import Baseline
 

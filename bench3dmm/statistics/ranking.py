@@ -27,11 +27,12 @@ from scipy import stats
 
 from bench3dmm.data.tables import persons
 from bench3dmm.errors import DataError
-from bench3dmm.record.grid import listed, shown_value, varying_fields
+from bench3dmm.record.grid import shown_value, varying_fields
 from bench3dmm.record.run import Run
 from bench3dmm.runs.results import Result
 from bench3dmm.runs.stored import check_comparable
 from bench3dmm.statistics.bootstrap import LEVEL, RESAMPLES, Interval, draw_counts, draw_units, percentile_interval
+from bench3dmm.system.words import listed
 from bench3dmm.tasks.registry import get_task
 from bench3dmm.tasks.task import HIGHER, Measure
 

@@ -108,7 +108,8 @@ def test_it_is_ranked_by_its_own_measure_with_its_own_baseline(python, trained):
 
 def test_it_is_reported_listed_and_verified(python, trained, tmp_path):
     page = tmp_path / "page.html"
-    done = python("-m", "bench3dmm", "report", "--profile", "smoke", "--results-dir", trained, "--output", page)
+    sets = ["--coma", "tiny-waves", "--bu3dfe", "tiny-waves", "--profile", "smoke"]
+    done = python("-m", "bench3dmm", "report", *sets, "--results-dir", trained, "--output", page)
     assert done.returncode == 0, done.stderr
     text = page.with_suffix(".md").read_text()
     chapter = text.partition("## Further tasks")[2].partition("\n## ")[0]

@@ -19,10 +19,11 @@ from bench3dmm.data.imports.landmarks import SUFFIXES as LANDMARK_SUFFIXES
 from bench3dmm.data.imports.landmarks import read_landmarks
 from bench3dmm.data.imports.plans import Options, make_plan
 from bench3dmm.data.imports.published import BU3DFE
-from bench3dmm.data.imports.sources import MeshArray, counted, listed, open_array, reason
+from bench3dmm.data.imports.sources import MeshArray, listed, open_array, reason
 from bench3dmm.data.synthetic.counts import TABLE2
 from bench3dmm.errors import Bench3dmmError, DataError
 from bench3dmm.mesh.files import read_mesh
+from bench3dmm.system.words import counted
 
 CARD = {
     "source": "BU-3DFE (Yin et al., FG 2006), registered by the paper's authors, imported from files of the user's own",

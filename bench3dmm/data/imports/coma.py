@@ -10,8 +10,9 @@ from bench3dmm.data.dataset import Dataset
 from bench3dmm.data.imports.importing import import_plan
 from bench3dmm.data.imports.plans import Options, make_plan, speaker
 from bench3dmm.data.imports.published import COMA
-from bench3dmm.data.imports.sources import MeshFiles, counted, listed
+from bench3dmm.data.imports.sources import MeshFiles, listed
 from bench3dmm.errors import DataError
+from bench3dmm.system.words import counted
 
 CARD = {
     "source": "COMA (Ranjan et al., ECCV 2018), imported from files of the user's own",

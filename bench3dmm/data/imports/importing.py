@@ -25,10 +25,11 @@ from bench3dmm.data.cache import imported_dir, load_imported, write_folder
 from bench3dmm.data.dataset import Dataset
 from bench3dmm.data.imports.plans import Plan, speaker
 from bench3dmm.data.imports.published import Published, departures_from
-from bench3dmm.data.imports.sources import UNITS, counted
+from bench3dmm.data.imports.sources import UNITS
 from bench3dmm.errors import DataError, MeshError
 from bench3dmm.mesh.template import Template
 from bench3dmm.system.storage import write_json
+from bench3dmm.system.words import counted
 
 CHUNK = 256  # meshes between two points from which an interrupted import goes on
 

@@ -22,7 +22,6 @@ from bench3dmm.data.imports.sources import (
     UNITS,
     Expected,
     Source,
-    counted,
     extent,
     file_record,
     unit_of,
@@ -32,6 +31,7 @@ from bench3dmm.data.synthetic.makehuman import SETS
 from bench3dmm.errors import DataError
 from bench3dmm.mesh.files import read_mesh
 from bench3dmm.mesh.template import Template
+from bench3dmm.system.words import counted
 
 FORMAT = 1  # of the partial folder and the manifest: count up on change
 NO_LANDMARKS = "none: the weighted loss needs them"

@@ -15,6 +15,7 @@ from bench3dmm.data.imports.published import Published
 from bench3dmm.data.splits import natural_key
 from bench3dmm.errors import Bench3dmmError, DataError, UnknownNameError
 from bench3dmm.mesh.files import read_mesh
+from bench3dmm.system.words import counted
 
 UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "dm": 100.0, "inch": 25.4}
 """Millimetres in each; the first three are recognised, the others have to be named."""
@@ -309,12 +310,6 @@ def _is_new(path: Path, folders: dict[Path, Path]) -> bool:
     if met != path:
         raise DataError(f"{path} and {met} are the same folder, by a link; remove one of the two")
     return True
-
-
-def counted(number: int, thing: str) -> str:
-    """``1 mesh``, ``1,234 vertices``."""
-    several = {"mesh": "meshes", "vertex": "vertices"}.get(thing, f"{thing}s")
-    return f"{number:,} {thing if number == 1 else several}"
 
 
 def natural_path(path: Path) -> tuple[list, tuple[str, ...]]:

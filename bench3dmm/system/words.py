@@ -1,0 +1,17 @@
+"""Numbers and lists in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def counted(number: int, thing: str) -> str:
+    """``1 mesh``, ``1,234 vertices``."""
+    several = {"mesh": "meshes", "vertex": "vertices"}.get(thing, f"{thing}s")
+    return f"{number:,} {thing if number == 1 else several}"
+
+
+def listed(values: Iterable[object]) -> str:
+    """``8``, ``8 and 16``, ``8, 16 and 64``; of at least one."""
+    *rest, last = map(str, values)
+    return f"{', '.join(rest)} and {last}" if rest else last
