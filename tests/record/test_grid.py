@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from bench3dmm.record.grid import differences, grid, listed, varying_fields
+from bench3dmm.record.grid import differences, grid, varying_fields
 from bench3dmm.record.profiles import PROFILES
 from bench3dmm.record.run import Run
 
@@ -46,7 +46,3 @@ def test_differences_are_of_one_run_among_others_and_where_there_are_none_its_da
         "latent=16, epochs=5",
     ]
     assert differences(RUN, [RUN]) == "mh-scan"
-
-
-def test_values_are_listed_as_sentences_do():
-    assert [listed(values) for values in ((8,), (8, 16), (8, 16, "all"))] == ["8", "8 and 16", "8, 16 and all"]
