@@ -17,7 +17,7 @@ reproduce: setup ## train a stored run again and compare, then draw everything i
 	$(BIN)/bench3dmm verify
 	$(BIN)/bench3dmm notebooks --profile $(PROFILE) --output-dir output --results-dir $(RESULTS)
 
-test: setup lint ## ruff, pytest and the notebooks against their stored outputs
+test: setup lint ## the checks of lint, pytest and the notebooks against their stored outputs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=1800 notebooks/*.ipynb
 
@@ -30,9 +30,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[interactive,notebooks,test]'
 	@touch $@
 
-lint: setup ## ruff check and ruff format --check
+lint: setup ## ruff, the rules of imports between the wings, and the type checker
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache --no-logo
+	$(BIN)/mypy
 
 notebooks: setup ## run the notebooks in place, to store their outputs
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
@@ -48,5 +50,5 @@ citation: ## validate CITATION.cff with cffconvert, in an environment of its own
 	build/cff/bin/cffconvert --validate -i CITATION.cff
 
 clean: ## remove .venv, output/ and caches (results/ stays)
-	rm -rf $(VENV) output build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) output build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

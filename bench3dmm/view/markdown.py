@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from urllib.parse import quote
 
+from bench3dmm.errors import DataError
 from bench3dmm.view.blocks import Badge, Block, Cell, Facts, Heading, Notice, Picture, Table, Text, pieces
 
 
@@ -66,3 +67,17 @@ def _cell(cell: Cell) -> str:
 def _cell_code(code: str) -> str:
     """Within a table a bar ends the cell, even in code."""
     return "`" + code.replace("|", r"\|") + "`"
+
+
+def filled(page: str, mark: str, content: str) -> str:
+    """A page's text with what stands between its two markers, ``<!-- MARK: begin -->`` and ``end``, replaced.
+
+    Raises:
+        DataError: for a page without them.
+    """
+    begin, end = f"<!-- {mark}: begin -->", f"<!-- {mark}: end -->"
+    before, begun, rest = page.partition(begin)
+    _, ended, after = rest.partition(end)
+    if not (begun and ended):
+        raise DataError(f"the page lacks {begin} and after it {end}")
+    return f"{before}{begin}\n\n{content}\n\n{end}{after}"

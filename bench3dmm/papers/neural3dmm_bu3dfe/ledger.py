@@ -40,7 +40,7 @@ from bench3dmm.statistics.bootstrap import (
 from bench3dmm.system.checkout import ROOT
 from bench3dmm.system.storage import write_text
 from bench3dmm.view.blocks import Notice, Table
-from bench3dmm.view.markdown import markdown_table, markdown_text
+from bench3dmm.view.markdown import filled, markdown_table, markdown_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from bench3dmm.runs.results import Result
 
 PAGE = ROOT / "docs" / "ledger.md"
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+MARK = "measured"
 COLUMNS = ("option", "d", "error", "without", "with", "difference", "low", "high", "meshes", "compared", "seeds")
 QUANTITIES = {"all vertices": "sample_error", "within 10 mm of a landmark": "sample_near_error"}
 
@@ -254,24 +254,11 @@ def ledger_markdown(results_dir: str | Path = ROOT / "results", setup: Setup | N
     return markdown_table(block) if isinstance(block, Table) else f"**Not measured yet.** {markdown_text(block.text)}"
 
 
-def fill(page: str, measured: str) -> str:
-    """A page's text with what stands between its two markers replaced.
-
-    Raises:
-        DataError: for a page without them.
-    """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise DataError(f"the page lacks {BEGIN} and after it {END}")
-    return f"{before}{BEGIN}\n\n{measured}\n\n{END}{after}"
-
-
 def write_ledger(page: str | Path = PAGE, results_dir: str | Path = ROOT / "results") -> str:
     """Bring the table of docs/ledger.md up to date; returns it."""
     page = Path(page)
     measured = ledger_markdown(results_dir)
-    write_text(page, fill(page.read_text(), measured))
+    write_text(page, filled(page.read_text(), MARK, measured))
     return measured
 
 

@@ -38,7 +38,7 @@ UNTESTED: tuple[Untested, ...] = (
         "identities-seen-in-training",
         "at least one model for each of",
         "section 4.4.2",
-        "A property of the split, not of a result: tests/test_splits.py.",
+        "A property of the split, not of a result: tests/data/test_splits.py.",
     ),
     Untested(
         "256-saves-time",
