@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import sys
 
+import pytest
+
+from bench3dmm.data import registry as data
+from bench3dmm.models import model_names
+from bench3dmm.models import registry as models
+from bench3dmm.tasks import registry as tasks
+from bench3dmm.tasks.registry import task_names
+
 
 def declares(kind, **names):
     """The entry points of a group, as the metadata say them: ``declares("models", mine="my_module:build")``."""
@@ -27,3 +35,17 @@ def forget_modules(folder):
     for name, module in list(sys.modules.items()):
         if (getattr(module, "__file__", None) or "").startswith(str(folder)):
             del sys.modules[name]
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """Makes an installed package of given modules and entry points, seen by this process until the test ends."""
+    model_names(), task_names()  # the project's own are there before, and after
+    for module, registered in ((models, "_REGISTRY"), (tasks, "_REGISTRY"), (data, "_registered")):
+        monkeypatch.setattr(module, registered, dict(getattr(module, registered)))
+
+    def make(name, entry_points="", **sources):
+        monkeypatch.syspath_prepend(str(make_package(tmp_path, name, entry_points, **sources)))
+
+    yield make
+    forget_modules(tmp_path)

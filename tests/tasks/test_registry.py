@@ -6,7 +6,7 @@ import importlib
 import json
 
 import pytest
-from packages import declares, forget_modules, make_package
+from packages import declares, forget_modules
 from plain_tasks import TASK, Means
 
 from bench3dmm.errors import PluginError, UnknownNameError
@@ -30,14 +30,9 @@ def own_registry(monkeypatch):
 
 
 @pytest.fixture
-def package(tmp_path, monkeypatch):
-    """Makes an installed package that declares tasks, seen by this process until the test ends."""
-
-    def make(name, sources, **tasks):
-        monkeypatch.syspath_prepend(str(make_package(tmp_path, name, declares("tasks", **tasks), **sources)))
-
-    yield make
-    forget_modules(tmp_path)
+def package(package):
+    """Makes an installed package that declares tasks: its name, its modules, its tasks."""
+    return lambda name, sources, **tasks: package(name, declares("tasks", **tasks), **sources)
 
 
 @pytest.fixture
