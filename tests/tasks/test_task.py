@@ -50,7 +50,7 @@ def test_a_heading_has_the_unit_unless_there_is_none():
 def test_the_project_s_tasks_say_what_they_measure(name):
     task = get_task(name)
     assert task.name == name and task.summary and "\n" not in task.summary
-    assert task.headline is task.measures[0] and task.headline.required and task.headline.better == LOWER
+    assert task.headline is task.measures[0] and task.headline.required
     keys = [measure.key for measure in task.measures]
     assert len(set(keys)) == len(keys) and {measure.better for measure in task.measures} <= {LOWER, HIGHER}
     assert len(set(task.arrays)) == len(task.arrays)
@@ -119,7 +119,7 @@ def test_what_is_not_required_may_be_missing(complete):
     get_task("reconstruction").check_result({**metrics, "near_mm": None, "compactness": math.nan})
 
 
-@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("name", ["reconstruction", "manipulation", "manipulation-by-regions"])
 def test_each_array_that_is_missing_is_named(complete, name):
     task, (metrics, _) = get_task(name), complete
     metrics = {**metrics, "manipulation": dict.fromkeys(("inside_mm", "control_mm"), 1.0)}
