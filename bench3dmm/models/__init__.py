@@ -18,8 +18,6 @@ Who lives here: `coma`, `lamm`, `neural3dmm`, `pca` and `spiralnet`, a model eac
 are made of; `interface`, what training and measuring ask of any model; `registry`, models by name.
 """
 
-import bench3dmm.record.run  # noqa: F401 (before torch: it sets how torch's threads wait)
-from bench3dmm.models.interface import arrange, fitted_numbers
 from bench3dmm.models.registry import (
     build_model,
     check_model,
@@ -34,11 +32,9 @@ from bench3dmm.models.registry import (
 )
 
 __all__ = [
-    "arrange",
     "build_model",
     "check_model",
     "closed_form",
-    "fitted_numbers",
     "model_names",
     "model_origin",
     "model_summary",

@@ -24,6 +24,7 @@ class Paper:
         experiments: by name, which runs they are; the first line of each function's docstring says what for.
         groups: names that stand for several experiments.
         notebooks: by name, what each shows.
+        shipped: gives the runs whose weights are in the repository, because a notebook uses the trained models.
         order: where it stands among the others.
     """
 
@@ -35,6 +36,7 @@ class Paper:
     experiments: Mapping[str, Make] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notebooks: Mapping[str, str] = field(default_factory=dict)
+    shipped: Callable[[], list[Run]] = list
     order: int = 100
 
 

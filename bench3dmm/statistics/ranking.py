@@ -11,7 +11,7 @@ that they are equal. Otherwise the one with the smaller error is *better*. A mod
 that are better than it. Ties are not transitive: where a ties with b and b with c, a may still be better than c; then
 a and b share rank 1, and c has rank 2. Every pair is judged alone: of twenty pairs of equal models one is expected to
 be told apart by chance. Where persons and three seeds are simulated, the intervals hold the true difference in 93 to
-98 of 100 cases (tests/statistics/test_ranking.py): fewest against a model without seeds, most where both parts are alike.
+98 of 100 cases (see its tests): fewest against a model without seeds, most where both parts are alike.
 """
 
 from __future__ import annotations

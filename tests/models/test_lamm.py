@@ -11,7 +11,8 @@ from mesh_shapes import icosphere
 from torch import nn
 
 from bench3dmm.mesh.partition import Partition, patches
-from bench3dmm.models import build_model, fitted_numbers
+from bench3dmm.models import build_model
+from bench3dmm.models.interface import fitted_numbers
 from bench3dmm.models.lamm import PRESETS, Lamm, _MixerLayer, _Preset, _TransformerLayer
 from bench3dmm.system.device import seeded
 from bench3dmm.tasks.manipulation import Manipulation

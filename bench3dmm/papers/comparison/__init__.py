@@ -24,5 +24,6 @@ PAPER = Paper(
         "12_generative": "samples, interpolation, extrapolation, expression transfer, of each model",
         "13_your_own_model": "a model of your own in 30 lines, checked and ranked",
     },
+    shipped=lambda: experiments.peer_runs("mh-scan", profile="quick", seed=[0], latents=[16]),
     order=10,
 )

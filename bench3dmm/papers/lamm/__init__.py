@@ -17,5 +17,6 @@ PAPER = Paper(
     summary="faces edited by regions: how near edits come, what else moves",
     experiments={"lamm": experiments.lamm, "manipulation": experiments.manipulation},
     notebooks={"14_lamm": "LAMM: faces edited by regions, measured beside PCA and handle deformation"},
+    shipped=experiments.edited_runs,
     order=20,
 )

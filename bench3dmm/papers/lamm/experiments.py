@@ -61,6 +61,11 @@ def manipulation(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
     ]
 
 
+def edited_runs() -> list[Run]:
+    """The one model that edited faces are drawn with; its weights are stored at half precision."""
+    return lamm_runs("mh-scan", "small", [LAMM_LATENT], profile="quick", seed=[0], task="manipulation")
+
+
 def lamm_preset(profile: str) -> str:
     """The size of LAMM that a profile trains: the published one where there is a GPU to expect."""
     return "paper" if profile == "paper" else "small"

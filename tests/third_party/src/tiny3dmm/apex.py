@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from bench3dmm.models import arrange
+from bench3dmm.models.interface import arrange
 from bench3dmm.tasks import HIGHER, Baseline, Measure, Scores, Task, reconstruction_of
 
 NEAR_MM = 2.0
