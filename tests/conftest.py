@@ -16,7 +16,7 @@ from bench3dmm.view import render
 # Before torch is imported: on meshes this small more threads only get in each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-pytest_plugins = ["foreign_package"]
+pytest_plugins = ["foreign_package", "packages"]
 
 
 @pytest.fixture(scope="session", autouse=True)

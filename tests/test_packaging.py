@@ -171,11 +171,23 @@ def test_a_wheel_holds_what_is_not_python(tmp_path):
     assert page.startswith(str(tmp_path / "installed")) and "<h1>Title</h1>" in page
 
 
-def test_readme_shows_commands_picture_and_tree():
+def test_readme_shows_commands_and_pictures_that_exist():
     readme = (ROOT / "README.md").read_text()
     for command in ("make reproduce", "make test"):
         assert command in readme
     for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", readme):
         assert (ROOT / picture).is_file(), f"README shows {picture}, which does not exist"
-    for name in re.findall(r"^(?:  )*([a-z_0-9/]+\.(?:py|csv|ipynb))\s", readme, re.M):
-        assert list(ROOT.rglob(Path(name).name)), f"README's tree names {name}, which does not exist"
+
+
+def test_readme_s_tree_is_the_tree():
+    """Each name stands where the tree has it, and no wing of the package is left out."""
+    (tree,) = re.findall(r"^```\n(bench3dmm/.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
+    folders, named = [ROOT], []
+    for indent, name in re.findall(r"^((?:  ){0,3})([a-z_0-9]+(?:/|\.[a-z]+))(?:\s|$)", tree, re.M):
+        del folders[1 + len(indent) // 2 :]
+        path = folders[-1] / name
+        assert path.is_dir() if name.endswith("/") else path.is_file(), f"README's tree names {path}"
+        folders.append(path)
+        named.append(path)
+    wings = {path.parent for path in (ROOT / "bench3dmm").glob("*/__init__.py")}
+    assert wings == {path for path in named if path.parent == ROOT / "bench3dmm"}

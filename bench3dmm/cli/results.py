@@ -81,6 +81,7 @@ def report(
     seeds: Seeds[int] = 3,
     results_dir: ResultsRead = Path("results"),
     output: Annotated[Path, typer.Option(help="The web page to write.")] = Path("report.html"),
+    templates: Annotated[Path | None, typer.Option(help="Folder of your own templates and style for it.")] = None,
 ) -> None:
     """Write one page of all that is stored: figures, tables, claims with verdicts, provenance.
 
@@ -91,5 +92,6 @@ def report(
     from bench3dmm.pages.report import write_report
     from bench3dmm.papers.setup import Setup
 
-    for path in write_report(Setup(coma, bu3dfe, profile, tuple(range(seeds))), results_dir, output):
+    setup = Setup(coma, bu3dfe, profile, tuple(range(seeds)))
+    for path in write_report(setup, results_dir, output, templates):
         typer.echo(str(path))

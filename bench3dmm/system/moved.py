@@ -35,6 +35,8 @@ class Moved:
         old = module.__name__
 
         def find(name: str) -> Any:
+            if f"{old}.{name}" in self.homes:
+                return importlib.import_module(f"{old}.{name}")
             if not name.startswith("__"):
                 for home in self.homes[old]:
                     found = importlib.import_module(home)
@@ -45,8 +47,15 @@ class Moved:
 
         module.__getattr__ = find  # type: ignore[method-assign]
 
+    def get_code(self, fullname: str) -> None:
+        """For ``python -m`` of an old name, which says where to look. Raises ImportError."""
+        raise ImportError(f"{fullname} has moved to {', '.join(self.homes[fullname])}")
+
 
 def install(homes: Mapping[str, Sequence[str]]) -> None:
-    """From now on, old names are found; once."""
+    """From now on, old names are found; once.
+
+    First of all finders: an emptied folder that an update left behind would be taken for a package of that name.
+    """
     if not any(isinstance(finder, Moved) for finder in sys.meta_path):
-        sys.meta_path.append(Moved(homes))
+        sys.meta_path.insert(0, Moved(homes))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import pkgutil
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
-from broken_models import BROKEN
+from broken_models import BROKEN, Whole
 
+from bench3dmm import models
 from bench3dmm.checks.models import CHECKS, NEEDED, check_model
 from bench3dmm.checks.suite import FAILED, PASSED, SKIPPED
 from bench3dmm.errors import UnknownNameError
-from bench3dmm.models import preset_names
-from bench3dmm.models import registry as models
+from bench3dmm.models import preset_names, registry
 
-FILES = [module.name for module in pkgutil.iter_modules(models.__path__) if module.name != "layers"]  # one a model
+NO_MODELS = {"interface", "layers", "registry"}
+FILES = [module.name for module in pkgutil.iter_modules(models.__path__) if module.name not in NO_MODELS]  # one a model
 LONG = {"paper-full-targets"}  # a minute; the same network as paper, with the loss of small-full-targets
 OWN = [(name, preset) for name in FILES for preset in preset_names(name) if preset not in LONG]
 UNTRIED = {"pca": {"gradient", "memory order"}, "lamm": {"memory order"}}
@@ -58,6 +61,63 @@ def test_unknown_names_are_refused():
     for arguments in (("neural3dm",), ("neural3dmm", "released")):
         with pytest.raises(UnknownNameError, match="Did you mean"):
             check_model(*arguments)
+
+
+def test_what_a_task_asks_comes_after_what_all_are_asked():
+    checks = check_model("lamm", "small", 4, task="manipulation")
+    assert [check.name for check in checks] == [*CHECKS, "manipulation: told", "manipulation: still"]
+    assert [check.outcome for check in checks[-2:]] == [PASSED, PASSED]
+    assert checks[-2].sentence.startswith("8 regions with "), checks[-2]
+    assert outcomes(check_model("pca", task="reconstruction"))["builds"] == PASSED, "nothing more is asked"
+
+
+class Untold(Whole):
+    """Is trained for manipulation, and decodes as if nothing had been displaced."""
+
+    def __init__(self, n_vertices, latent):
+        super().__init__(n_vertices, latent)
+        self.partition = SimpleNamespace(control_ids=np.arange(5), controls={"nose": np.arange(5)})
+
+    def decode(self, z, displacements=None):
+        return super().decode(z)
+
+    def manipulation_loss(self, source, target, alpha, loss):
+        return loss(self(source), target)
+
+
+class Restless(Untold):
+    """Told of a displacement it moves, however small it is."""
+
+    def decode(self, z, displacements=None):
+        x = super().decode(z)
+        return x if displacements is None else x + 1 + displacements.mean()
+
+
+class Unready(Whole):
+    """Knows nothing of regions."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "failed", "sentence"),
+    [
+        (Untold, "manipulation: told", "decode(z, displacements) does not depend on the displacements"),
+        (Restless, "manipulation: still", "an edit of nothing changes the face"),
+        (Unready, "manipulation: told", "the model has no partition and no manipulation_loss"),
+    ],
+)
+def test_a_model_that_is_not_told_of_displacements_fails_what_the_task_asks(monkeypatch, kind, failed, sentence):
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+    build = lambda hierarchy, latent, *, preset: kind(hierarchy.sizes[0], latent)  # noqa: E731
+    models.register("untold", tasks={"manipulation": {}})(build)
+    checks = check_model("untold", latent=4, task="manipulation")
+    assert FAILED not in outcomes(checks[:-2]).values()
+    found = {check.name: check for check in checks[-2:]}
+    assert found[failed].outcome == FAILED and sentence in found[failed].sentence
+
+
+def test_a_task_that_the_model_takes_no_part_in_is_refused():
+    with pytest.raises(UnknownNameError, match="unknown task of model coma 'manipulation'"):
+        check_model("coma", task="manipulation")
 
 
 def test_the_command_shows_a_row_a_check(command):

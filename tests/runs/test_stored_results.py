@@ -7,7 +7,6 @@ from functools import cache
 
 import numpy as np
 import pytest
-from bench3dmm.papers.runs import peer_runs
 
 from bench3dmm.apply.exported import load_run
 from bench3dmm.data import load_dataset, recipe_sha256
@@ -16,6 +15,7 @@ from bench3dmm.data.splits import SPLITS, make_split
 from bench3dmm.data.synthetic.makehuman import Registration, recipe, sample_table, sequence, stream
 from bench3dmm.mesh.hierarchy import build_hierarchy
 from bench3dmm.models import closed_form
+from bench3dmm.papers.comparison.experiments import peer_runs
 from bench3dmm.papers.lamm.experiments import LAMM_LATENT, lamm_runs
 from bench3dmm.record.profiles import PROFILES
 from bench3dmm.record.run import Run

@@ -1,126 +1,44 @@
-"""Which runs an experiment has, what of them is stored, and what a sweep asks the machine."""
+"""Sweeps: what is missing is trained, and no more asked of the machine than that."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import sys
 
 import pytest
-import torch
-from sphere_sets import sphere_dataset
-from synthetic_results import make_result
+from small_runs import PCA, RUN
 
-from bench3dmm import experiments
-from bench3dmm.data import registry as data
-from bench3dmm.data.registry import check_datasets
-from bench3dmm.data.synthetic.counts import TABLE1
-from bench3dmm.errors import UnknownNameError
-from bench3dmm.papers.comparison.experiments import PEERS
-from bench3dmm.papers.neural3dmm_bu3dfe.experiments import CONVERGENCE_LATENTS
-from bench3dmm.papers.registry import experiment
-from bench3dmm.record.grid import varying_fields
-from bench3dmm.record.profiles import PROFILES
+from bench3dmm.errors import TrainingError
+from bench3dmm.record.grid import grid
 from bench3dmm.record.run import Run
-from bench3dmm.runs.results import result_path, save_result
-from bench3dmm.runs.stored import stored_state
+from bench3dmm.runs import sweep as sweeps
+from bench3dmm.runs.results import load_result, result_path
 from bench3dmm.runs.sweep import sweep
-from bench3dmm.system import device
-from bench3dmm.tasks.published import base_run, published_run
-
-NAMES = ("dataset", "split", "model", "preset", "latent", "profile", "seed")
-RUN = Run("mh-scan", latent=4)
 
 
-def store(run, folder, recipe):
-    result = make_result(run, sphere_dataset(run.dataset), 1.0)
-    result.provenance["dataset_recipe_sha256"] = recipe
-    save_result(result, folder)
+def test_training_reduces_the_error(tmp_path, spheres):
+    runs = grid(dataset="sphere", latent=8, epochs=[1, 10], batch_size=6, learning_rate=3e-3)
+    frame = sweep(runs, tmp_path, "cpu", progress=False, datasets={"sphere": spheres})
+    assert frame["mean_mm"].iloc[1] < 0.8 * frame["mean_mm"].iloc[0]
+    losses = load_result(result_path(runs[1], tmp_path)).arrays["loss"]
+    assert losses[-1] < 0.8 * losses[0]
 
 
-# --- training length ----------------------------------------------------------------------------------------------
-
-
-def test_convergence_runs_of_the_profile_quick_stay_those_that_are_stored():
-    runs = experiment("convergence", profile="quick")
-    assert [run.epochs for run in runs] == len(CONVERGENCE_LATENTS) * [5, 10, 20, 0, 60, 120]
-    assert runs[3].run_id == "64db9693cb6a" and runs[5].run_id == "c88e7d3a81eb"
-
-
-@pytest.mark.parametrize(("profile", "lengths"), [("smoke", [1, 2, 4, 8]), ("paper", [50, 100, 200, 300, 600, 1200])])
-def test_convergence_is_measured_in_multiples_of_the_profiles_epochs(profile, lengths):
-    runs = [run for run in experiment("convergence", profile=profile) if run.latent == 16]
-    assert [run.n_epochs for run in runs] == lengths
-    assert [run.epochs for run in runs if run.n_epochs == PROFILES[profile].epochs] == [0], "no second id for it"
-
-
-# --- names --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["typo", "mh-scan@cleen", "coma@clean", "mh-scn@clean"])
-def test_misspelt_datasets_are_refused(name):
-    with pytest.raises(UnknownNameError):
-        check_datasets("mh-seq", name)
-
-
-def test_datasets_of_the_paper_are_known_where_they_are_not_imported(monkeypatch):
-    monkeypatch.setitem(data._registered, "sphere", sphere_dataset)
-    check_datasets("coma", "bu3dfe", "mh-scan@clean", "sphere")
-
-
-def test_an_unknown_profile_is_refused():
-    with pytest.raises(UnknownNameError, match="smoke"):
-        experiment("splits", profile="smok")
-
-
-# --- what is stored -----------------------------------------------------------------------------------------------
-
-
-def test_a_result_is_missing_stored_or_stale(tmp_path):
-    assert stored_state(RUN, tmp_path) == "missing"
-    store(RUN, tmp_path, data.recipe_sha256(RUN.dataset))
-    assert stored_state(RUN, tmp_path) == "stored"
-    store(RUN, tmp_path, "of another version")
-    assert stored_state(RUN, tmp_path) == "stale"
-
-
-def test_a_result_on_data_that_are_not_here_counts_as_stored(tmp_path):
-    run = dataclasses.replace(RUN, dataset="coma")
-    store(run, tmp_path, "of an import elsewhere")
-    assert stored_state(run, tmp_path) == "stored"
-
-
-# --- what tells runs apart ----------------------------------------------------------------------------------------
-
-
-def test_runs_differ_in_how_long_they_train_not_in_how_that_is_written():
-    spelt_out = dataclasses.replace(RUN, epochs=PROFILES["smoke"].epochs)
-    assert varying_fields([RUN, spelt_out]) == []
-    assert varying_fields([RUN, dataclasses.replace(RUN, epochs=9, seed=1)]) == ["seed", "epochs"]
-
-
-@pytest.mark.parametrize("name", ["paper", *experiments.EXPERIMENTS])
-def test_the_fields_that_vary_tell_every_run_of_an_experiment_apart(name):
-    runs = experiment(name)
-    fields = varying_fields(runs)
-    assert len({tuple(experiments.shown_value(run, field) for field in fields) for run in runs}) == len(runs)
-
-
-# --- cores --------------------------------------------------------------------------------------------------------
-
-
-def test_cores_are_counted_where_the_system_has_no_affinity(monkeypatch):
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: 3)
-    assert device.usable_cores() == 3
-    assert experiments._default_jobs("cpu") == 3
+def test_sweep_goes_on_after_a_failure_and_skips_what_is_stored(tmp_path, spheres, capsys):
+    runs = [PCA, dataclasses.replace(RUN, learning_rate=1e30), dataclasses.replace(PCA, latent=2)]
+    with pytest.raises(TrainingError, match=r"(?s)1 of 3 runs failed.*learning_rate=1e\+30.*epoch"):
+        sweep(runs, tmp_path, "cpu", datasets={"sphere": spheres})
+    capsys.readouterr()
+    frame = sweep([runs[2], runs[0], runs[2]], tmp_path, "cpu", datasets={"sphere": spheres})
+    assert frame["latent"].tolist() == [2, 4]
+    said = capsys.readouterr().err
+    assert "2 of 2 runs are stored" in said and "training" not in said
 
 
 def test_a_sweep_with_nothing_to_train_asks_for_no_device(spheres, tmp_path, monkeypatch):
     run = Run("sphere", model="pca", latent=2)
     sweep([run], tmp_path, "cpu", progress=False, jobs=1, datasets={"sphere": spheres})
-    monkeypatch.setattr(experiments, "_default_jobs", lambda _: pytest.fail("nothing is missing"))
+    monkeypatch.setattr(sweeps, "_default_jobs", lambda _: pytest.fail("nothing is missing"))
     frame = sweep([run], tmp_path, progress=False, jobs=0, datasets={"sphere": spheres})
     assert len(frame) == 1
 
@@ -134,57 +52,3 @@ def test_force_trains_what_is_stored(spheres, tmp_path):
         assert document["provenance"]["device"] != "another machine"
         document["provenance"]["device"] = "another machine"
         path.write_text(json.dumps(document))
-
-
-def test_memory_is_not_asked_for_where_the_system_does_not_tell(monkeypatch):
-    monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
-    assert device.peak_memory_mb(torch.device("cpu")) == 0
-
-
-def test_peers_meet_on_one_protocol():
-    runs = experiment("peers")
-    cells = {(run.dataset, run.split, run.latent) for run in runs}
-    assert cells == {
-        *(("mh-scan", "percentage", d) for d in (8, 16, 64, 256)),
-        *(("mh-seq", "percentage", d) for d in (8, 16, 64, 256)),
-        *(("mh-scan", "identity", d) for d in (16, 64)),
-    }
-    for cell in cells:
-        of_cell = [run for run in runs if (run.dataset, run.split, run.latent) == cell]
-        seeds = {model: [run.seed for run in of_cell if run.model == model] for model in PEERS}
-        assert seeds == {"pca": [0], "coma": [0, 1, 2], "spiralnet": [0, 1, 2], "neural3dmm": [0, 1, 2]}
-        shared = ("loss", "profile", "epochs", "split_seed", "test_share", "validation", "learning_rate_decay")
-        assert all(len({getattr(run, name) for run in of_cell}) == 1 for name in shared)
-
-
-def test_neural3dmm_among_its_peers_is_the_run_of_the_papers_figures():
-    assert {run for run in experiment("splits") if run.latent in (16, 64)} <= set(experiment("peers"))
-
-
-def test_lamm_is_small_where_no_gpu_is_expected_and_meets_its_peers():
-    runs = experiment("lamm")
-    assert {run.preset for run in runs} == {"small", "small-mixer", "small-full-targets"}
-    assert {run.preset for run in experiment("lamm", profile="paper")} == {"paper", "paper-mixer", "paper-full-targets"}
-    cells = {(run.dataset, run.split, run.latent) for run in experiment("peers")}
-    assert {(run.dataset, run.split, run.latent) for run in runs if run.preset == "small"} == cells
-    assert all(run == published_run(**{n: getattr(run, n) for n in NAMES}) for run in runs)
-
-
-def test_manipulations_begin_with_runs_of_the_experiment_lamm():
-    runs = experiment("manipulation")
-    bases = {base_run(run) for run in runs} - {None}
-    longer = {run for run in bases if run.epochs}
-    assert [(run.n_epochs, run.seed) for run in longer] == [(120, 0)]
-    assert len(bases - longer) == 12 and bases - longer <= set(experiment("lamm"))
-    by_regions = {(run.dataset, run.seed) for run in runs if run.task == "manipulation-by-regions"}
-    assert by_regions == {(dataset, seed) for dataset in ("mh-seq", "mh-scan") for seed in (0, 1, 2)}
-    alone = {(run.model, run.task) for run in runs if base_run(run) is None}
-    assert alone == {("lamm", "manipulation-from-scratch"), ("pca", "manipulation")}
-
-
-def test_extrapolation_leaves_out_each_of_comas_expressions():
-    runs = experiment("extrapolation")
-    assert len({run.split for run in runs}) == 12
-    assert {run.split.removeprefix("without:") for run in runs} == set(TABLE1)
-    assert {(run.dataset, run.latent, run.seed) for run in runs} == {("mh-seq", 8, 0)}
-    assert [run.model for run in runs] == list(PEERS) * 12

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from bench3dmm.cli import app as cli
-from bench3dmm.errors import DataError, UnknownNameError
+from bench3dmm.errors import DataError
 from bench3dmm.pages import notebooks
 from bench3dmm.record.run import Run
 from bench3dmm.runs.execute import execute
-from bench3dmm.runs.results import load_result, result_path, save_result
-from bench3dmm.runs.stored import stored_run
+from bench3dmm.runs.results import Result, load_result, result_path, save_result
 from bench3dmm.runs.verify import AGREES, DIFFERS, EQUAL_BITS, QUICKSTART, Comparison, verify
 
 RUN = Run("sphere", latent=8, profile="smoke")
@@ -50,7 +46,7 @@ def test_a_number_that_does_not_come_out_is_seen(stored, spheres, tmp_path):
 def comparison(stored, again, *seeds):
     """Of mean errors alone, with arrays that are not equal."""
     results = [
-        SimpleNamespace(metrics={"mean_mm": mean}, arrays={"sample_error": np.array([mean + place])})
+        Result(RUN, {"mean_mm": mean}, {}, {"sample_error": np.array([mean + place]), "sample_index": np.array([0])})
         for place, mean in enumerate((stored, again))
     ]
     return Comparison(*results, seeds)
@@ -107,22 +103,6 @@ def test_what_cannot_be_compared_is_refused(stored, spheres, tmp_path):
     other = dataclasses.replace(spheres, card={**spheres.card, "recipe_sha256": "another"})
     with pytest.raises(DataError, match="dataset_recipe_sha256"):
         verify(RUN, stored, tmp_path, "cpu", False, datasets={"sphere": other})
-
-
-def test_runs_are_found_by_their_id(stored):
-    assert stored_run(RUN.run_id, stored) == RUN
-    with pytest.raises(UnknownNameError, match=RUN.run_id):
-        stored_run(RUN.run_id[:-1] + "x", stored)
-
-
-def test_a_folder_without_results_is_said_to_be_empty(tmp_path, monkeypatch, capsys):
-    with pytest.raises(DataError, match=r"holds no results.*--results-dir"):
-        stored_run(RUN.run_id, tmp_path)
-    monkeypatch.setattr(sys, "argv", ["bench3dmm", "verify", "--results-dir", str(tmp_path)])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    assert stopped.value.code == 1
-    assert capsys.readouterr().err.startswith(f"error: {tmp_path} holds no results")
 
 
 def test_the_quickstart_is_the_notebooks_run():

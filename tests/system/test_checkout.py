@@ -1,16 +1,15 @@
-"""What knows no face: where the project's files are, and who declares what."""
+"""Where the project's files are."""
 
 from __future__ import annotations
 
-from importlib import metadata
+import subprocess
+import sys
 from pathlib import Path
 
-import pytest
-
-from bench3dmm.errors import PluginError
 from bench3dmm.pages import notebooks
-from bench3dmm.runs import provenance, results
-from bench3dmm.system import checkout, plugins
+from bench3dmm.papers.neural3dmm_bu3dfe.ledger import PAGE
+from bench3dmm.runs import results
+from bench3dmm.system import checkout
 
 TOP = Path(__file__).resolve().parents[2]
 
@@ -22,29 +21,21 @@ def test_the_checkout_is_where_the_project_s_folders_are():
 
 
 def test_the_ledger_s_page_is_the_checkout_s():
-    from bench3dmm.papers.neural3dmm_bu3dfe.ledger import PAGE
-
     assert PAGE == TOP / "docs" / "ledger.md" and PAGE.is_file()
 
 
-def test_provenance_asks_git_about_the_checkout():
-    provenance.git_state.cache_clear()
-    state = provenance.git_state()
-    assert state is None if not (TOP / ".git").exists() else len(state["commit"]) == 40
+def test_the_checkout_does_not_depend_on_where_one_stands(tmp_path):
+    program = "import os; os.chdir('..'); from bench3dmm.system.checkout import ROOT; print(ROOT)"
+    (tmp_path / "deeper").mkdir()
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(
+        command, cwd=tmp_path / "deeper", env={"PYTHONPATH": str(TOP)}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(TOP)
 
 
-@pytest.mark.parametrize("group", plugins.KINDS)
-def test_a_wrong_import_path_is_answered_with_one_of_its_kind(group):
-    example = plugins.EXAMPLES[group]
-    with pytest.raises(PluginError, match=rf"{plugins.KINDS[group]} 'my module:x'.* such as {example}"):
-        plugins.load(group, "my module:x")
-    assert plugins.is_import_path(example)
-
-
-def test_a_module_s_package_is_the_one_that_declares_something_in_it(monkeypatch):
-    """Whichever group it declares it in, and wherever in the package it lies."""
-    whose = metadata.distribution("numpy")
-    point = metadata.EntryPoint("waves", "others.deep.waves:TASK", plugins.TASKS)._for(whose)
-    monkeypatch.setattr(plugins, "declared", lambda group: [point] if group == plugins.TASKS else [])
-    assert plugins.declaring("others.elsewhere") is whose
-    assert plugins.declaring("another") is None
+def test_results_are_the_checkout_s_where_there_is_one_and_no_folder_is_named(monkeypatch, tmp_path):
+    assert results.results_folder() == TOP / "results"
+    assert results.results_folder("mine") == Path("mine")
+    monkeypatch.setattr(results, "CHECKOUT_RESULTS", tmp_path / "none")
+    assert results.results_folder() == Path("results")

@@ -12,8 +12,8 @@ from bench3dmm.data.faces import partition_of
 from bench3dmm.data.synthetic.sizes import template_of
 from bench3dmm.mesh.geodesic import edge_graph
 from bench3dmm.mesh.template import Template
-from bench3dmm.tasks.manipulation import Manipulation
 from bench3dmm.tasks.parts.composite import BORDER, Composite, draw_regions
+from bench3dmm.tasks.parts.targets import Targets
 from bench3dmm.training.losses import mean_absolute
 
 
@@ -118,10 +118,10 @@ def test_the_objective_hands_the_model_a_composite_of_two_meshes(template, parti
             seen.append((source, target, alpha, loss))
             return target.sum()
 
-    objective = Manipulation(mean_absolute, epochs=30, composite=composite)
+    objective = Targets(mean_absolute, epochs=30, composite=composite)
     meshes = torch.randn(6, template.n_vertices, 3, generator=torch.Generator().manual_seed(0))
     examples = objective.examples(6, 0, 3)
-    plain = Manipulation(mean_absolute, epochs=30).examples(6, 0, 3)
+    plain = Targets(mean_absolute, epochs=30).examples(6, 0, 3)
     assert all(torch.equal(one, other) for one, other in zip(plain, examples, strict=False))
     rows, targets, alpha, chosen = examples
     assert chosen.shape == (6, len(partition.controls)) and not chosen.all()

@@ -333,7 +333,8 @@ def test_a_model_that_does_not_take_part_is_named(tmp_path, registered):
     with pytest.raises(UnknownNameError, match="task of model neural3dmm"):
         execute(Run("sphere", task="manipulation"), tmp_path, "cpu", progress=False, dataset=registered)
     with pytest.raises(UnknownNameError, match="Did you mean 'manipulation'"):
-        Run("sphere", task="manipulate")
+        execute(Run("sphere", task="manipulate"), tmp_path, "cpu", progress=False, dataset=registered)
+    assert not list(tmp_path.iterdir())
 
 
 def test_regions_of_ones_own_as_documented(tmp_path, registered, monkeypatch):

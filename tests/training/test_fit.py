@@ -12,7 +12,7 @@ from torch import nn
 
 from bench3dmm.data.normaliser import Normaliser
 from bench3dmm.errors import TrainingError
-from bench3dmm.tasks.manipulation import Manipulation
+from bench3dmm.tasks.parts.targets import Targets
 from bench3dmm.training.fit import fit, load_normalised
 from bench3dmm.training.losses import mean_absolute
 from bench3dmm.training.objective import epoch_order
@@ -249,7 +249,7 @@ def test_manipulation_resumes_bit_for_bit(tmp_path):
     """What is drawn depends on seed and epoch alone."""
     x = meshes()
     whole, interrupted = Forced(), Forced()
-    objective = Manipulation(mean_absolute, SCHEDULE.epochs)
+    objective = Targets(mean_absolute, SCHEDULE.epochs)
     losses, _ = fit(whole, x, objective, SCHEDULE, 5, progress=False)
     path = tmp_path / "checkpoint.safetensors"
     half = dataclasses.replace(SCHEDULE, epochs=2)

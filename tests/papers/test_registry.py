@@ -1,0 +1,186 @@
+"""Which papers there are, and which runs their experiments have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench3dmm.data.synthetic.counts import TABLE1
+from bench3dmm.errors import DataError, UnknownNameError
+from bench3dmm.papers import registry
+from bench3dmm.papers.comparison.experiments import PEERS
+from bench3dmm.papers.neural3dmm_bu3dfe.experiments import CONVERGENCE_LATENTS
+from bench3dmm.papers.paper import Paper
+from bench3dmm.papers.registry import experiment
+from bench3dmm.record.grid import shown_value, varying_fields
+from bench3dmm.record.profiles import PROFILES
+from bench3dmm.runs.execute import check_names
+from bench3dmm.system.checkout import ROOT
+from bench3dmm.tasks.published import base_run, published_run
+
+NAMES = ("dataset", "split", "model", "preset", "latent", "profile", "seed")
+
+
+# --- papers -------------------------------------------------------------------------------------------------------
+
+
+def test_every_folder_is_a_paper():
+    folders = {path.parent.name for path in Path(registry.__file__).parent.glob("*/__init__.py")}
+    found = registry.papers()
+    assert set(found) == folders >= {"neural3dmm_bu3dfe", "comparison", "lamm"}
+    assert all(name == paper.name for name, paper in found.items())
+    assert list(found) == sorted(found, key=lambda name: (found[name].order, name))
+    assert next(iter(found)) == "neural3dmm_bu3dfe", "the replicated paper comes first"
+    assert len({paper.short for paper in found.values()}) == len(found)
+    for paper in found.values():
+        assert paper.short and paper.summary and "\n" not in paper.summary
+        assert bool(paper.title) == bool(paper.citation)
+
+
+@pytest.mark.parametrize("what", ["experiments", "groups", "notebooks"])
+def test_no_two_papers_have_one_name(what):
+    every = [name for paper in registry.papers().values() for name in getattr(paper, what)]
+    assert len(set(every)) == len(every)
+    assert set(getattr(registry, what)()) == set(every)
+
+
+def test_experiments_are_found_with_their_paper_in_the_papers_order():
+    found = registry.experiments()
+    assert list(found) == [name for paper in registry.papers().values() for name in paper.experiments]
+    for name, one in found.items():
+        assert one.name == name and registry.papers()[one.paper].experiments[name] is one.make
+
+
+def test_every_experiment_says_in_a_line_what_it_is_for():
+    lines = {name: one.summary for name, one in registry.experiments().items()}
+    assert all(20 < len(line) <= 120 and line == line.strip() for line in lines.values()), lines
+    assert len(set(lines.values())) == len(lines)
+
+
+def test_groups_stand_for_experiments_and_have_names_of_their_own():
+    assert registry.experiment_names() == [*registry.groups(), *registry.experiments()]
+    assert len(set(registry.experiment_names())) == len(registry.experiment_names())
+    assert registry.groups()["paper"] == ("datasets", "splits", "weighted-loss", "ledger", "convergence")
+    for name, members in registry.groups().items():
+        assert set(members) <= set(registry.experiments())
+        of_members = [run for member in members for run in experiment(member)]
+        assert experiment(name) == list(dict.fromkeys(of_members)), "each run once, where it first comes"
+
+
+def test_notebooks_are_exactly_the_files():
+    files = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+    assert list(registry.notebooks()) == files
+    assert all(shows and "\n" not in shows for shows in registry.notebooks().values())
+
+
+def test_two_papers_with_one_experiment_are_refused(monkeypatch):
+    def make(coma, bu3dfe, **common):
+        """Runs."""
+
+    first = Paper(name="first", short="First", summary="", experiments={"one": make, "shared": make})
+    second = Paper(name="second", short="Second", summary="", experiments={"shared": make})
+    monkeypatch.setattr(registry, "papers", lambda: {"first": first})
+    assert list(registry.experiments.__wrapped__()) == ["one", "shared"]
+    monkeypatch.setattr(registry, "papers", lambda: {"first": first, "second": second})
+    with pytest.raises(DataError, match="an experiment of second is called 'shared', as one of first is"):
+        registry.experiments.__wrapped__()
+
+
+def test_a_part_of_a_paper_is_a_module_of_its_folder_or_none():
+    assert registry.part_of("lamm", "claims").__name__ == "bench3dmm.papers.lamm.claims"
+    assert registry.part_of("comparison", "claims") is None
+    assert all(registry.part_of(name, "artefacts") for name in registry.papers())
+
+
+def test_an_unknown_experiment_is_refused_with_the_nearest():
+    with pytest.raises(UnknownNameError, match=r"'weighted_loss'\. Did you mean 'weighted-loss'\?"):
+        experiment("weighted_loss")
+
+
+# --- experiments --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("name", registry.experiment_names())
+def test_every_run_of_an_experiment_can_be_executed(name, profile):
+    runs = experiment(name, "mh-seq", "mh-scan@clean", profile, seeds=(0, 7))
+    assert len(set(runs)) == len(runs)
+    assert {run.dataset for run in runs} <= {"mh-seq", "mh-scan@clean"}
+    assert {run.profile for run in runs} == {profile} and {run.seed for run in runs} <= {0, 7}
+    for run in runs:
+        check_names(run)
+
+
+def test_an_unknown_profile_is_refused():
+    with pytest.raises(UnknownNameError, match="smoke"):
+        experiment("splits", profile="smok")
+
+
+@pytest.mark.parametrize("name", registry.experiment_names())
+def test_the_fields_that_vary_tell_every_run_of_an_experiment_apart(name):
+    runs = experiment(name)
+    fields = varying_fields(runs)
+    assert len({tuple(shown_value(run, field) for field in fields) for run in runs}) == len(runs)
+
+
+def test_convergence_runs_of_the_profile_quick_stay_those_that_are_stored():
+    runs = experiment("convergence", profile="quick")
+    assert [run.epochs for run in runs] == len(CONVERGENCE_LATENTS) * [5, 10, 20, 0, 60, 120]
+    assert runs[3].run_id == "64db9693cb6a" and runs[5].run_id == "c88e7d3a81eb"
+
+
+@pytest.mark.parametrize(("profile", "lengths"), [("smoke", [1, 2, 4, 8]), ("paper", [50, 100, 200, 300, 600, 1200])])
+def test_convergence_is_measured_in_multiples_of_the_profiles_epochs(profile, lengths):
+    runs = [run for run in experiment("convergence", profile=profile) if run.latent == 16]
+    assert [run.n_epochs for run in runs] == lengths
+    assert [run.epochs for run in runs if run.n_epochs == PROFILES[profile].epochs] == [0], "no second id for it"
+
+
+def test_peers_meet_on_one_protocol():
+    runs = experiment("peers")
+    cells = {(run.dataset, run.split, run.latent) for run in runs}
+    assert cells == {
+        *(("mh-scan", "percentage", d) for d in (8, 16, 64, 256)),
+        *(("mh-seq", "percentage", d) for d in (8, 16, 64, 256)),
+        *(("mh-scan", "identity", d) for d in (16, 64)),
+    }
+    for cell in cells:
+        of_cell = [run for run in runs if (run.dataset, run.split, run.latent) == cell]
+        seeds = {model: [run.seed for run in of_cell if run.model == model] for model in PEERS}
+        assert seeds == {"pca": [0], "coma": [0, 1, 2], "spiralnet": [0, 1, 2], "neural3dmm": [0, 1, 2]}
+        shared = ("loss", "profile", "epochs", "split_seed", "test_share", "validation", "learning_rate_decay")
+        assert all(len({getattr(run, name) for run in of_cell}) == 1 for name in shared)
+
+
+def test_neural3dmm_among_its_peers_is_the_run_of_the_papers_figures():
+    assert {run for run in experiment("splits") if run.latent in (16, 64)} <= set(experiment("peers"))
+
+
+def test_lamm_is_small_where_no_gpu_is_expected_and_meets_its_peers():
+    runs = experiment("lamm")
+    assert {run.preset for run in runs} == {"small", "small-mixer", "small-full-targets"}
+    assert {run.preset for run in experiment("lamm", profile="paper")} == {"paper", "paper-mixer", "paper-full-targets"}
+    cells = {(run.dataset, run.split, run.latent) for run in experiment("peers")}
+    assert {(run.dataset, run.split, run.latent) for run in runs if run.preset == "small"} == cells
+    assert all(run == published_run(**{n: getattr(run, n) for n in NAMES}) for run in runs)
+
+
+def test_manipulations_begin_with_runs_of_the_experiment_lamm():
+    runs = experiment("manipulation")
+    bases = {base_run(run) for run in runs} - {None}
+    longer = {run for run in bases if run.epochs}
+    assert [(run.n_epochs, run.seed) for run in longer] == [(120, 0)]
+    assert len(bases - longer) == 12 and bases - longer <= set(experiment("lamm"))
+    by_regions = {(run.dataset, run.seed) for run in runs if run.task == "manipulation-by-regions"}
+    assert by_regions == {(dataset, seed) for dataset in ("mh-seq", "mh-scan") for seed in (0, 1, 2)}
+    alone = {(run.model, run.task) for run in runs if base_run(run) is None}
+    assert alone == {("lamm", "manipulation-from-scratch"), ("pca", "manipulation")}
+
+
+def test_extrapolation_leaves_out_each_of_comas_expressions():
+    runs = experiment("extrapolation")
+    assert len({run.split for run in runs}) == 12
+    assert {run.split.removeprefix("without:") for run in runs} == set(TABLE1)
+    assert {(run.dataset, run.latent, run.seed) for run in runs} == {("mh-seq", 8, 0)}
+    assert [run.model for run in runs] == list(PEERS) * 12

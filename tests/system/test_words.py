@@ -1,0 +1,28 @@
+"""How things are said."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench3dmm.system import words
+
+
+def test_values_are_listed_as_sentences_do():
+    assert [words.listed(values) for values in ((8,), (8, 16), (8, 16, "all"))] == ["8", "8 and 16", "8, 16 and all"]
+    assert words.listed(iter("ab")) == "a and b"
+    with pytest.raises(ValueError):
+        words.listed([])
+
+
+@pytest.mark.parametrize(
+    ("number", "thing", "said"),
+    [
+        (1, "mesh", "1 mesh"),
+        (0, "mesh", "0 meshes"),
+        (1234, "vertex", "1,234 vertices"),
+        (2, "subject", "2 subjects"),
+        (1, "vertex", "1 vertex"),
+    ],
+)
+def test_things_are_counted_in_their_plural(number, thing, said):
+    assert words.counted(number, thing) == said
