@@ -38,9 +38,9 @@ class Moved:
             if f"{old}.{name}" in self.homes:
                 return importlib.import_module(f"{old}.{name}")
             if not name.startswith("__"):
-                for home in self.homes[old]:
-                    found = importlib.import_module(home)
+                for found in filter(None, map(module_or_none, self.homes[old])):
                     if hasattr(found, name):
+                        home = found.__name__
                         warnings.warn(f"{old}.{name} has moved to {home}", DeprecationWarning, stacklevel=2)
                         return getattr(found, name)
             raise AttributeError(f"module {old!r} has no attribute {name!r}")
@@ -50,6 +50,16 @@ class Moved:
     def get_code(self, fullname: str) -> None:
         """For ``python -m`` of an old name, which says where to look. Raises ImportError."""
         raise ImportError(f"{fullname} has moved to {', '.join(self.homes[fullname])}")
+
+
+def module_or_none(name: str) -> ModuleType | None:
+    """A module; None where its folder is not there, such as a paper's that somebody left out."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if f"{name}.".startswith(f"{error.name}."):
+            return None
+        raise
 
 
 def install(homes: Mapping[str, Sequence[str]]) -> None:

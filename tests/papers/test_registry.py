@@ -17,7 +17,6 @@ from bench3dmm.record.grid import shown_value, varying_fields
 from bench3dmm.record.profiles import PROFILES
 from bench3dmm.runs.execute import check_names
 from bench3dmm.system.checkout import ROOT
-from bench3dmm.tasks.published import base_run, published_run
 
 NAMES = ("dataset", "split", "model", "preset", "latent", "profile", "seed")
 
@@ -28,7 +27,7 @@ NAMES = ("dataset", "split", "model", "preset", "latent", "profile", "seed")
 def test_every_folder_is_a_paper():
     folders = {path.parent.name for path in Path(registry.__file__).parent.glob("*/__init__.py")}
     found = registry.papers()
-    assert set(found) == folders >= {"neural3dmm_bu3dfe", "comparison", "lamm"}
+    assert set(found) == folders >= {"neural3dmm_bu3dfe", "comparison"}
     assert all(name == paper.name for name, paper in found.items())
     assert list(found) == sorted(found, key=lambda name: (found[name].order, name))
     assert next(iter(found)) == "neural3dmm_bu3dfe", "the replicated paper comes first"
@@ -88,7 +87,7 @@ def test_two_papers_with_one_experiment_are_refused(monkeypatch):
 
 
 def test_a_part_of_a_paper_is_a_module_of_its_folder_or_none():
-    assert registry.part_of("lamm", "claims").__name__ == "bench3dmm.papers.lamm.claims"
+    assert registry.part_of("neural3dmm_bu3dfe", "claims").__name__ == "bench3dmm.papers.neural3dmm_bu3dfe.claims"
     assert registry.part_of("comparison", "claims") is None
     assert all(registry.part_of(name, "artefacts") for name in registry.papers())
 
@@ -155,27 +154,6 @@ def test_peers_meet_on_one_protocol():
 
 def test_neural3dmm_among_its_peers_is_the_run_of_the_papers_figures():
     assert {run for run in experiment("splits") if run.latent in (16, 64)} <= set(experiment("peers"))
-
-
-def test_lamm_is_small_where_no_gpu_is_expected_and_meets_its_peers():
-    runs = experiment("lamm")
-    assert {run.preset for run in runs} == {"small", "small-mixer", "small-full-targets"}
-    assert {run.preset for run in experiment("lamm", profile="paper")} == {"paper", "paper-mixer", "paper-full-targets"}
-    cells = {(run.dataset, run.split, run.latent) for run in experiment("peers")}
-    assert {(run.dataset, run.split, run.latent) for run in runs if run.preset == "small"} == cells
-    assert all(run == published_run(**{n: getattr(run, n) for n in NAMES}) for run in runs)
-
-
-def test_manipulations_begin_with_runs_of_the_experiment_lamm():
-    runs = experiment("manipulation")
-    bases = {base_run(run) for run in runs} - {None}
-    longer = {run for run in bases if run.epochs}
-    assert [(run.n_epochs, run.seed) for run in longer] == [(120, 0)]
-    assert len(bases - longer) == 12 and bases - longer <= set(experiment("lamm"))
-    by_regions = {(run.dataset, run.seed) for run in runs if run.task == "manipulation-by-regions"}
-    assert by_regions == {(dataset, seed) for dataset in ("mh-seq", "mh-scan") for seed in (0, 1, 2)}
-    alone = {(run.model, run.task) for run in runs if base_run(run) is None}
-    assert alone == {("lamm", "manipulation-from-scratch"), ("pca", "manipulation")}
 
 
 def test_extrapolation_leaves_out_each_of_comas_expressions():

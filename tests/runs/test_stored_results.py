@@ -15,8 +15,7 @@ from bench3dmm.data.splits import SPLITS, make_split
 from bench3dmm.data.synthetic.makehuman import Registration, recipe, sample_table, sequence, stream
 from bench3dmm.mesh.hierarchy import build_hierarchy
 from bench3dmm.models import closed_form
-from bench3dmm.papers.comparison.experiments import peer_runs
-from bench3dmm.papers.lamm.experiments import LAMM_LATENT, lamm_runs
+from bench3dmm.papers.registry import papers
 from bench3dmm.record.profiles import PROFILES
 from bench3dmm.record.run import Run
 from bench3dmm.runs.execute import check_names
@@ -26,11 +25,8 @@ from bench3dmm.system.checkout import ROOT
 RESULTS = ROOT / "results"
 STORED = sorted(RESULTS.glob("*/*.json"))
 LARGEST_MB = 48
-EDITING = lamm_runs("mh-scan", "small", [LAMM_LATENT], seed=[0], task="manipulation")
-SHIPPED = [
-    result_path(run, RESULTS) for run in (*peer_runs("mh-scan", profile="quick", seed=[0], latents=[16]), *EDITING)
-]
-"""Results that come with their weights, for what notebooks make with trained models; LAMM's at half precision."""
+SHIPPED = [result_path(run, RESULTS) for paper in papers().values() for run in paper.shipped()]
+"""Results that come with their weights, for what notebooks make with trained models; some at half precision."""
 
 
 @cache

@@ -65,10 +65,20 @@ MENTIONED = {
     "show": {"view.show": "show_mesh"},
     "workbook": {"pages.workbook": "Sheet Workbook claims_table"},
 }
+PAPERS = {path.parent.name for path in (ROOT / "bench3dmm" / "papers").glob("*/__init__.py")}
+
+
+def there(home):
+    """A paper that somebody left out has no modules."""
+    wing, *parts = home.split(".")
+    return wing != "papers" or len(parts) < 2 or parts[0] in PAPERS
+
+
 MOVED = [
     pytest.param(old, name, home, id=f"{old}.{name}")
     for old, homes in MENTIONED.items()
     for home, names in homes.items()
+    if there(home)
     for name in names.split()
 ]
 
@@ -95,7 +105,7 @@ def test_each_old_name_leads_to_modules_that_import(old):
     assert not (ROOT / "bench3dmm" / old.replace(".", "/")).with_suffix(".py").exists(), "it has not moved"
     homes = bench3dmm._MOVED[old].split()
     assert homes and len(set(homes)) == len(homes)
-    assert all(module(home).__doc__ for home in homes)
+    assert all(module(home).__doc__ for home in homes if there(home))
     assert module(old).__name__ == f"bench3dmm.{old}"
 
 
