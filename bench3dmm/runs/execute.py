@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bench3dmm.data.normaliser import Normaliser
 from bench3dmm.data.registry import load_dataset, recipe_sha256
 from bench3dmm.data.splits import check_split
@@ -132,8 +134,6 @@ def _stored(path: Path, dataset: Dataset | None) -> Result:
 def _train_and_evaluate(
     run: Run, dataset: Dataset, device: torch.device, path: Path, checkpoint: Path, progress: bool
 ) -> Result:
-    import numpy as np
-
     started = time.perf_counter()
     task = get_task(run.task)
     rows = task.rows(run, dataset)
