@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from bench3dmm.errors import MeshError
-from bench3dmm.system.storage import write_atomically, write_text
+from bench3dmm.system.storage import write_bytes, write_text
 
 _PLY_TYPES = {
     **{"char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2"},
@@ -69,7 +69,7 @@ def write_mesh(path: str | Path, vertices: np.ndarray, faces: np.ndarray) -> Non
         rows = np.empty(len(faces), dtype=[("count", "u1"), ("corners", "<i4", 3)])
         rows["count"], rows["corners"] = 3, faces
         body = header.encode() + vertices.astype("<f8").tobytes() + rows.tobytes()
-        write_atomically(path, lambda file: file.write(body))
+        write_bytes(path, body)
     else:
         raise MeshError(f"{path}: cannot write {path.suffix!r}; give a name that ends in .obj or .ply")
 

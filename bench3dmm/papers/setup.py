@@ -16,6 +16,7 @@ from bench3dmm.papers.registry import experiment
 from bench3dmm.runs.results import CHECKOUT_RESULTS
 from bench3dmm.runs.stored import check_comparable
 from bench3dmm.statistics.bootstrap import bootstrap_mean
+from bench3dmm.system.words import small_print
 from bench3dmm.view.curves import run_line
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Setup:
     def runs(self, *needs: str, **where: Any) -> list[Run]:
         """The runs of experiments (see `bench3dmm.papers.registry.experiment`) whose fields have these values."""
         runs = [run for name in needs for run in experiment(name, self.coma, self.bu3dfe, self.profile, self.seeds)]
-        return [run for run in dict.fromkeys(runs) if all(getattr(run, key) == where[key] for key in where)]
+        return [run for run in dict.fromkeys(runs) if run.has(**where)]
 
     def command(self, name: str) -> str:
         """What trains an experiment's runs."""
@@ -77,14 +78,14 @@ class Chosen:
     missing: list[Run]
 
     def where(self, **fields: Any) -> list[Result]:
-        return [result for result in self.results if all(getattr(result.run, key) == fields[key] for key in fields)]
+        return [result for result in self.results if result.run.has(**fields)]
 
     @property
     def footer(self) -> str:
         """Dataset, split, profile, seeds, preset, and which runs are missing."""
         presets = dict.fromkeys(result.run.preset for result in self.results)
         preset = f"preset {', '.join(presets)}" if len(self.results) > 1 else ""  # a single run's line has it
-        return " · ".join(filter(None, [run_line(*self.results), preset, self._missing_note()]))
+        return small_print(run_line(*self.results), preset, self._missing_note())
 
     @property
     def several_seeds(self) -> bool:

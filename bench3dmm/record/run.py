@@ -134,6 +134,10 @@ class Run:
     def n_epochs(self) -> int:
         return self.epochs or PROFILES[self.profile].epochs
 
+    def has(self, **fields: Any) -> bool:
+        """Whether all of these fields have these values."""
+        return all(getattr(self, name) == value for name, value in fields.items())
+
     def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 

@@ -15,3 +15,8 @@ def listed(values: Iterable[object]) -> str:
     """``8``, ``8 and 16``, ``8, 16 and 64``; of at least one."""
     *rest, last = map(str, values)
     return f"{', '.join(rest)} and {last}" if rest else last
+
+
+def small_print(*parts: str) -> str:
+    """``a · b``: a footer of those parts that say something."""
+    return " · ".join(filter(None, parts))

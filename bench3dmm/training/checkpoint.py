@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import nn
 
 from bench3dmm.errors import TrainingError
-from bench3dmm.system.storage import write_atomically
+from bench3dmm.system.storage import write_bytes
 from bench3dmm.training.schedule import Schedule
 
 # --- checkpoints ------------------------------------------------------------------------------------------------
@@ -32,7 +32,7 @@ def save_checkpoint(
         tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     content = save(tensors, {"losses": json.dumps(losses), "seconds": repr(seconds), "fingerprint": fingerprint})
-    write_atomically(path, lambda file: file.write(content))
+    write_bytes(path, content)
 
 
 def resume(

@@ -28,7 +28,7 @@ from bench3dmm.models.interface import ready_to_infer
 from bench3dmm.models.registry import build_model
 from bench3dmm.record.run import Run
 from bench3dmm.system.device import resolve_device
-from bench3dmm.system.storage import canonical_json, write_atomically
+from bench3dmm.system.storage import canonical_json, write_bytes
 
 PARTS = ("model", "normaliser", "hierarchy", "template")
 
@@ -104,7 +104,7 @@ def write_weights(path: Path, weights: Weights, *, half: bool = False) -> None:
     tensors = {name: np.array(array, order="C") for name, array in tensors.items()}
     metadata = {"run": canonical_json(weights.run.as_dict()), "template_sha256": weights.template_sha256}
     content = save(tensors, metadata=metadata)
-    write_atomically(path, lambda file: file.write(content))
+    write_bytes(path, content)
 
 
 def read_weights(path: Path) -> Weights:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bench3dmm.statistics.bootstrap import Interval
 from bench3dmm.statistics.headline import unranked
 from bench3dmm.statistics.ranking import Ranking
+from bench3dmm.system.words import small_print
 from bench3dmm.view.tables import NONE, spread
 
 if TYPE_CHECKING:
@@ -42,18 +43,13 @@ def rank_note(found: Sequence[Ranking]) -> str:
     persons = ", ".join(dict.fromkeys(f"{one.units} test {unit}" for one in found))
     devices = "; ".join(dict.fromkeys(device for one in found for device in one.devices))
     without = "; ".join(f"{where}: {why}" for where, why in unranked(found).items())
-    return " · ".join(
-        filter(
-            None,
-            [
-                persons,
-                devices,
-                INTERVALS.format(unit=unit),
-                "rank: 1 + the number of models that are better, with the paired interval of the difference below 0; "
-                "= where it is shared",
-                f"not ranked at {without}" if without else "",
-            ],
-        )
+    return small_print(
+        persons,
+        devices,
+        INTERVALS.format(unit=unit),
+        "rank: 1 + the number of models that are better, with the paired interval of the difference below 0; "
+        "= where it is shared",
+        f"not ranked at {without}" if without else "",
     )
 
 

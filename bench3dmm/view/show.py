@@ -18,6 +18,7 @@ from bench3dmm.errors import Bench3dmmError, MeshError
 from bench3dmm.mesh.normals import vertex_normals
 from bench3dmm.mesh.template import Template
 from bench3dmm.system.storage import write_text
+from bench3dmm.system.words import small_print
 from bench3dmm.view.camera import fit_view
 from bench3dmm.view.render import ERROR_MAP, ERROR_RANGE, paint, render_mesh
 from bench3dmm.view.renderers import AMBIENT, CLAY, DIFFUSE, INSIDE, LIGHTS
@@ -158,7 +159,7 @@ def _view(shown: _Shown) -> MeshView:
     )
     bar = _colour_bar(shown) if shown.painted else ""
     width = WINDOW + (BAR if bar else 0)
-    small = html.escape(" · ".join(filter(None, [shown.footer, HINT])))
+    small = html.escape(small_print(shown.footer, HINT))
     return MeshView(
         f'<figure style="margin:0;padding:4px;background:white;width:{width}px">'
         f'<div style="display:flex;align-items:center">{frame}{bar}</div>'

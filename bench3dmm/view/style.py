@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from bench3dmm.system.storage import write_bytes
 from bench3dmm.view.render import ERROR_RANGE, colour_map
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
@@ -152,6 +153,15 @@ def colour_bar(
     bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     bar.outline.set_visible(False)
     return axes
+
+
+def legend_entries(panels: Iterable[Axes]) -> dict[str, Artist]:
+    """By label, what panels have for a legend: each label once, as the first panel draws it."""
+    entries: dict[str, Artist] = {}
+    for axes in panels:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    return entries
 
 
 def add_footer(figure: Figure, text: str) -> None:

@@ -37,14 +37,14 @@ def chosen_of(what: str, results: Sequence[Result], setup: Setup, place: str, sp
 
 def foreign_runs(results: Sequence[Result], setup: Setup, **where: Any) -> list:
     """Runs of models that are not this package's, on the same protocol."""
-    fields = {"profile": setup.profile, **where}
+    where = {"profile": setup.profile, **where}
     return [
         result.run
         for result in results
         if result.run.model not in PEERS
         and on_protocol(result.run)
         and result.run.seed in setup.seeds
-        and all(getattr(result.run, name) == value for name, value in fields.items())
+        and result.run.has(**where)
     ]
 
 
@@ -116,6 +116,11 @@ def foot(chosen: Chosen, setup: Setup, experiment: str) -> str:
     line = chosen.footer
     whole, _, missing = line.partition("missing: ")
     if len(missing) > MOST_NOTES:
-        count = len(chosen.missing)
-        line = f"{whole}{count} of {count + len(chosen.results)} runs missing: `{setup.command(experiment)}`"
+        line = f"{whole}{runs_missing(chosen, setup, experiment)}"
     return line
+
+
+def runs_missing(chosen: Chosen, setup: Setup, experiment: str) -> str:
+    """How many runs are missing, and what trains them; empty where none is."""
+    count = len(chosen.missing)
+    return f"{count} of {count + len(chosen.results)} runs missing: `{setup.command(experiment)}`" if count else ""

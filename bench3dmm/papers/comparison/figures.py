@@ -25,12 +25,13 @@ from bench3dmm.papers.comparison.chosen import (
 from bench3dmm.papers.comparison.experiments import PEERS
 from bench3dmm.papers.setup import BENCH_JSON, Chosen, Setup
 from bench3dmm.statistics.ranking import LEAST_SEEDS, Standing, rankings
+from bench3dmm.system.words import small_print
 from bench3dmm.view.camera import fit_view
 from bench3dmm.view.curves import run_line
 from bench3dmm.view.heatmaps import stored_reconstructions
 from bench3dmm.view.rankings import INTERVALS
 from bench3dmm.view.render import ERROR_MAP, contact_sheet, render_meshes
-from bench3dmm.view.style import INK, PALETTE, SOFT, add_footer, colour_bar, picture, style, tight_size
+from bench3dmm.view.style import INK, PALETTE, SOFT, add_footer, colour_bar, legend_entries, picture, style, tight_size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -343,11 +344,7 @@ def _millimetres(row: Sequence[Axes], values: Sequence[float]) -> None:
 
 
 def _legend(figure: Figure, row: Sequence[Axes]) -> None:
-    handles: dict[str, Any] = {}
-    for axes in row:
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
-    if handles:
+    if handles := legend_entries(row):
         handles = {name: handles[name] for name in in_order(handles)}
         figure.legend(handles.values(), handles, loc="outside upper center", ncols=len(handles), handlelength=3)
 
@@ -358,19 +355,15 @@ def _figure_foot(panels: Sequence[Panel], setup: Setup, *notes: str) -> str:
     missing = [run for panel in panels for run in panel.chosen.missing]
     there = {(panel.rankings[0].dataset, panel.rankings[0].split) for panel in panels}
     persons = ", ".join(f"{panel.rankings[0].units} test {panel.rankings[0].unit} ({panel.title})" for panel in panels)
-    return " · ".join(
-        filter(
-            None,
-            [
-                run_line(*results),
-                persons,
-                *notes,
-                f"{len(missing)} of {len(missing) + len(results)} runs of these panels missing" if missing else "",
-                *[
-                    f"nothing of {getattr(setup, place)}, {split}"
-                    for place, split in (PLACES if len(panels) > 1 else ())
-                    if (getattr(setup, place), split) not in there
-                ],
-            ],
-        )
+    absent = [
+        f"nothing of {getattr(setup, place)}, {split}"
+        for place, split in (PLACES if len(panels) > 1 else ())
+        if (getattr(setup, place), split) not in there
+    ]
+    return small_print(
+        run_line(*results),
+        persons,
+        *notes,
+        f"{len(missing)} of {len(missing) + len(results)} runs of these panels missing" if missing else "",
+        *absent,
     )

@@ -18,6 +18,7 @@ from bench3dmm.errors import DataError
 from bench3dmm.papers.protocol import PEER_LATENTS
 from bench3dmm.papers.setup import Chosen, Setup, choose
 from bench3dmm.statistics.bootstrap import bootstrap_mean
+from bench3dmm.system.words import small_print
 from bench3dmm.tasks.parts.latent import LatentGaussian
 from bench3dmm.view.curves import run_line
 from bench3dmm.view.grid import mesh_grid
@@ -282,9 +283,9 @@ def _name(dataset: Dataset, row: int) -> str:
 
 
 def _footer(chosen: Chosen, latent: int, *parts: str) -> str:
-    missing = [f"missing: {', '.join(run.model for run in chosen.missing)}"] if chosen.missing else []
-    size = [f"d = {latent}"] if len(chosen.results) > 1 else []  # a single run's line has it
-    return " · ".join([run_line(*chosen.results), *size, *missing, *parts, SPECIFICITY])
+    missing = f"missing: {', '.join(run.model for run in chosen.missing)}" if chosen.missing else ""
+    size = f"d = {latent}" if len(chosen.results) > 1 else ""  # a single run's line has it
+    return small_print(run_line(*chosen.results), size, missing, *parts, SPECIFICITY)
 
 
 def _misfits(name: str, codes: np.ndarray, gaussian: LatentGaussian) -> list[str]:

@@ -20,11 +20,13 @@ from bench3dmm.papers.comparison.chosen import (
     in_order,
     regions_of,
     results_of,
+    runs_missing,
 )
 from bench3dmm.papers.comparison.experiments import COMMON_TRAINING_LATENT, EXTRAPOLATION_LATENT
 from bench3dmm.papers.setup import Setup, choose, is_original
 from bench3dmm.runs.results import CHECKOUT_RESULTS
 from bench3dmm.statistics.ranking import BETTER, TIE, Pair, rankings
+from bench3dmm.system.words import small_print
 from bench3dmm.view.rankings import interval_text, rank_frame, rank_note
 from bench3dmm.view.tables import NONE, number, spread
 
@@ -54,8 +56,8 @@ def ranking_table(
     chosen = chosen_of("the ranking", results, setup, place, split)
     found = rankings(chosen.results)
     frame = rank_frame(found)
-    frame.attrs["footer"] = " · ".join(
-        [foot(chosen, setup, "peers"), rank_note(found), "mm, mean ± standard deviation over seeds"]
+    frame.attrs["footer"] = small_print(
+        foot(chosen, setup, "peers"), rank_note(found), "mm, mean ± standard deviation over seeds"
     )
     return frame
 
@@ -86,7 +88,7 @@ def pairs_table(
     ]
     columns = ["d", "first", "second", "first − second (mm)", "95 % interval", "first / second"]
     frame = pd.DataFrame(rows, columns=[*columns, "95 % interval of it", "verdict"]).set_index("d")
-    frame.attrs["footer"] = " · ".join([foot(chosen, setup, "peers"), rank_note(found)])
+    frame.attrs["footer"] = small_print(foot(chosen, setup, "peers"), rank_note(found))
     return frame
 
 
@@ -148,19 +150,14 @@ def measures_table(
     absent = [measure.column for measure in measures if (frame[measure.column] == NONE).all()]
     frame = frame.drop(columns=absent)
     absent += [] if len(measures) > len(MEASURES) else ["error by region"]
-    frame.attrs["footer"] = " · ".join(
-        filter(
-            None,
-            [
-                f"d = {latent}",
-                foot(chosen, setup, "peers"),
-                rank_note([ranking]),
-                "*: rank 1" if ranking.pairs else "",
-                "specificity: mean distance of random shapes to the nearest training mesh; compactness: share of the "
-                "training meshes' variance that is explained",
-                f"not measured in these results: {', '.join(absent)}" if absent else "",
-            ],
-        )
+    frame.attrs["footer"] = small_print(
+        f"d = {latent}",
+        foot(chosen, setup, "peers"),
+        rank_note([ranking]),
+        "*: rank 1" if ranking.pairs else "",
+        "specificity: mean distance of random shapes to the nearest training mesh; compactness: share of the training "
+        "meshes' variance that is explained",
+        f"not measured in these results: {', '.join(absent)}" if absent else "",
     )
     return frame
 
@@ -244,18 +241,12 @@ def extrapolation_table(results: Sequence[Result], setup: Setup | None = None) -
         errors.loc[result.run.split.removeprefix(WITHOUT), result.run.model] = result.metrics["mean_mm"]
     errors.loc[f"mean of {len(splits)}"] = errors.mean(skipna=False)
     frame = errors.map(number).rename_axis("left out")
-    missing = f"{len(chosen.missing)} of {len(chosen.missing) + len(chosen.results)} runs missing"
     first = chosen.results[0].run
-    frame.attrs["footer"] = " · ".join(
-        filter(
-            None,
-            [
-                "mm, on all test meshes of the expression, which training did not see",
-                f"{first.dataset} · profile {first.profile} · seed {first.seed} · d = {first.latent}",
-                "one seed: no ranking is claimed",
-                f"{missing}: `{setup.command('extrapolation')}`" if chosen.missing else "",
-            ],
-        )
+    frame.attrs["footer"] = small_print(
+        "mm, on all test meshes of the expression, which training did not see",
+        f"{first.dataset} · profile {first.profile} · seed {first.seed} · d = {first.latent}",
+        "one seed: no ranking is claimed",
+        runs_missing(chosen, setup, "extrapolation"),
     )
     return frame
 
@@ -286,8 +277,9 @@ def common_training_table(results: Sequence[Result], setup: Setup | None = None)
         for standing in ranking.standings
     ]
     frame = pd.DataFrame(rows).set_index("rank")
-    notes = [f"d = {COMMON_TRAINING_LATENT}", foot(chosen, setup, "common-training"), rank_note([ranking])]
-    frame.attrs["footer"] = " · ".join(notes)
+    frame.attrs["footer"] = small_print(
+        f"d = {COMMON_TRAINING_LATENT}", foot(chosen, setup, "common-training"), rank_note([ranking])
+    )
     return frame
 
 
@@ -322,12 +314,11 @@ def published_table(results: Sequence[Result], setup: Setup | None = None) -> pd
     reasons = [f"{epochs} epochs here, 300 in the papers", "each source splits in its own way"]
     if not is_original(setup.coma, "coma"):
         reasons.insert(0, f"{setup.coma} is not COMA: other faces, other noise, another scale")
-    notes = [
+    frame.attrs["footer"] = small_print(
         f"not to be compared: {'; '.join(reasons)}",
         "± in published numbers: as printed, of single errors, not over seeds",
         foot(chosen, setup, "peers"),
-    ]
-    frame.attrs["footer"] = " · ".join(notes)
+    )
     return frame
 
 

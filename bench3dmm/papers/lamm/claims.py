@@ -80,12 +80,11 @@ class Evidence:
     def reconstruction(self) -> Found:
         preset, ratios, used = lamm_preset(self.setup.profile), [], []
         for dataset in (self.setup.bu3dfe, self.setup.coma):
-            where = {"dataset": dataset, "split": "percentage", "latent": LAMM_LATENT, "profile": self.setup.profile}
             chosen = [
                 one
                 for one in self.results
                 if on_protocol(one.run)
-                and all(getattr(one.run, name) == value for name, value in where.items())
+                and one.run.has(dataset=dataset, split="percentage", latent=LAMM_LATENT, profile=self.setup.profile)
                 and (one.run.model in OTHERS or (one.run.model, one.run.preset) == ("lamm", preset))
             ]
             ranking = rank_models(chosen) if chosen else None

@@ -14,6 +14,7 @@ from bench3dmm.papers.neural3dmm_bu3dfe.experiments import LATENTS, WEIGHTED_LAT
 from bench3dmm.papers.neural3dmm_bu3dfe.published import PRECISION, published, published_label
 from bench3dmm.papers.setup import Chosen, Setup, choose, is_original, summarise
 from bench3dmm.record.profiles import PROFILES
+from bench3dmm.system.words import small_print
 from bench3dmm.view.people import dataset_line
 from bench3dmm.view.tables import NONE, number, spread
 
@@ -137,8 +138,8 @@ def _sources(dataset: str, place: str, setup: Setup, ours: dict, paper: dict) ->
 
 def _footer(what: str, chosen: Chosen, setup: Setup) -> str:
     precision = "" if is_original(setup.bu3dfe, "bu3dfe") else PRECISION
-    parts = [what, "mean ± standard deviation over seeds" if chosen.several_seeds else "", chosen.footer, precision]
-    return " · ".join(filter(None, parts))
+    seeds = "mean ± standard deviation over seeds" if chosen.several_seeds else ""
+    return small_print(what, seeds, chosen.footer, precision)
 
 
 def _table_of(dataset: Dataset, table: str) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from bench3dmm.papers.setup import Chosen, Setup, choose, summarise
 from bench3dmm.record.profiles import PROFILES
 from bench3dmm.view.curves import cumulative_axes, cumulative_error
 from bench3dmm.view.render import colour_map
-from bench3dmm.view.style import INK, PALETTE, SOFT, add_footer, style
+from bench3dmm.view.style import INK, PALETTE, SOFT, add_footer, legend_entries, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -216,11 +216,7 @@ def _legends(panels: Sequence[Axes]) -> None:
     """Our curves in the right panel, the paper's medians, without their colours, in the left one."""
     from matplotlib.lines import Line2D
 
-    entries: dict[str, Line2D] = {}
-    for axes in panels:
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            if isinstance(handle, Line2D):
-                entries.setdefault(label, handle)
+    entries = {label: handle for label, handle in legend_entries(panels).items() if isinstance(handle, Line2D)}
     ours = {label: handle for label, handle in entries.items() if label.startswith("d = ")}
     panels[1].legend(ours.values(), ours, loc="lower right", handlelength=2.8)
     medians = {
