@@ -9,6 +9,7 @@ from bench3dmm.statistics.bootstrap import Interval
 from bench3dmm.statistics.headline import unranked
 from bench3dmm.statistics.ranking import Ranking
 from bench3dmm.system.words import small_print
+from bench3dmm.tasks.task import HIGHER
 from bench3dmm.view.tables import NONE, spread
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ INTERVALS = "95 % bootstrap intervals over test {unit} and seeds"
 
 def rank_frame(found: Sequence[Ranking]) -> pd.DataFrame:
     """Rankings as rows, one a model, with all that `ranking_table` shows."""
+    import pandas as pd
+
     rows = [
         {
             "d": f"d = {ranking.latent}",
@@ -32,8 +35,6 @@ def rank_frame(found: Sequence[Ranking]) -> pd.DataFrame:
         for ranking in found
         for standing in ranking.standings
     ]
-    import pandas as pd
-
     return pd.DataFrame(rows).set_index(["d", "rank"])
 
 
@@ -42,12 +43,13 @@ def rank_note(found: Sequence[Ranking]) -> str:
     unit = found[0].unit
     persons = ", ".join(dict.fromkeys(f"{one.units} test {unit}" for one in found))
     devices = "; ".join(dict.fromkeys(device for one in found for device in one.devices))
+    side = "above" if found[0].measure.better == HIGHER else "below"
     without = "; ".join(f"{where}: {why}" for where, why in unranked(found).items())
     return small_print(
         persons,
         devices,
         INTERVALS.format(unit=unit),
-        "rank: 1 + the number of models that are better, with the paired interval of the difference below 0; "
+        f"rank: 1 + the number of models that are better, with the paired interval of the difference {side} 0; "
         "= where it is shared",
         f"not ranked at {without}" if without else "",
     )

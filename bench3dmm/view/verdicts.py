@@ -41,7 +41,7 @@ def claims_figure(verdicts: Sequence[Verdict]) -> Figure:
 
     drawn = [verdict for verdict in verdicts if verdict.effect is not None]
     if not drawn:
-        raise DataError("no claim has an effect yet; run `bench3dmm sweep paper`")
+        raise DataError("no claim has an effect yet; `bench3dmm list experiments` shows what a sweep trains")
     with style():
         figure = Figure(figsize=(7.2, 1.35 + ROW * len(verdicts)), layout="constrained")
         axes = figure.add_subplot()

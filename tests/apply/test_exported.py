@@ -19,7 +19,7 @@ from bench3dmm.apply.exported import _document_sha256, export
 from bench3dmm.errors import DataError, UnknownNameError
 from bench3dmm.runs.results import result_path
 from bench3dmm.system.storage import hash_file
-from bench3dmm.training.weights import _packed, _unpacked, read_weights, write_weights
+from bench3dmm.training.weights import read_weights, write_weights
 
 # --- what comes out ---------------------------------------------------------------------------------------------
 
@@ -81,16 +81,6 @@ def test_json_can_be_read(exported, results, marked):
     assert document["hierarchy"]["sha256"] == result.provenance["hierarchy_sha256"]
     assert document["provenance"]["versions"] == result.provenance["versions"]
     assert document["tensors"]["bytes"] == (exported["coma"] / "model.safetensors").stat().st_size
-
-
-@pytest.mark.parametrize("largest", [0, 2**15 - 1, 2**15])
-def test_packed_ids_come_back(largest):
-    ids = np.array([[-1, 0, largest]], dtype=np.int32)
-    packed = _packed(ids)
-    assert packed.itemsize == (2 if largest < 2**15 else 4)
-    back = _unpacked(packed)
-    assert back.dtype == np.int32
-    np.testing.assert_array_equal(back, ids)
 
 
 # --- files that are refused -------------------------------------------------------------------------------------

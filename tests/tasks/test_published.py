@@ -70,6 +70,8 @@ def test_a_run_begins_with_the_reconstruction_that_has_its_fields_and_its_publis
         published_run(dataset="mh-scan@clean", model="lamm", preset="small", task="manipulation", warm_up=0.25),
         Run("mh scan's", seed=3, epochs=9),
         Run("mh-scan", split="without:happy", model="spiralnet"),
+        published_run(dataset="mh-seq@clean", model="spiralnet", seed=2, split="without:bareteeth"),
+        Run("mh-scan", loss="weighted-l1", weight_decay=2.2e-6),
     ],
 )
 def test_the_command_of_a_run_trains_that_run(run, monkeypatch):

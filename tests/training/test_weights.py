@@ -12,7 +12,7 @@ from sphere_sets import sphere_dataset
 
 from bench3dmm.errors import DataError
 from bench3dmm.runs.results import result_path
-from bench3dmm.training.weights import load_model
+from bench3dmm.training.weights import _packed, _unpacked, load_model
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +46,13 @@ def test_missing_or_broken_weights_are_named(tmp_path):
     (tmp_path / "abc.safetensors").write_bytes(b"\x00" * 20)
     with pytest.raises(DataError, match=r"abc\.safetensors"):
         load_model(tmp_path / "abc.json")
+
+
+@pytest.mark.parametrize("largest", [0, 2**15 - 1, 2**15])
+def test_packed_ids_come_back(largest):
+    ids = np.array([[-1, 0, largest]], dtype=np.int32)
+    packed = _packed(ids)
+    assert packed.itemsize == (2 if largest < 2**15 else 4)
+    back = _unpacked(packed)
+    assert back.dtype == np.int32
+    np.testing.assert_array_equal(back, ids)
