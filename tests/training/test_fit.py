@@ -1,4 +1,4 @@
-"""Normalisation, the schedule, checkpoints."""
+"""The one trainer: equal to a plain loop, resumed to the bit, and what it says."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from bench3dmm.data.normaliser import Normaliser
 from bench3dmm.errors import TrainingError
 from bench3dmm.tasks.parts.targets import Targets
-from bench3dmm.training.fit import fit, load_normalised
+from bench3dmm.training.fit import fit
 from bench3dmm.training.losses import mean_absolute
 from bench3dmm.training.objective import epoch_order
 from bench3dmm.training.schedule import Schedule
@@ -47,35 +46,6 @@ def assert_equal(one, other):
     assert one.keys() == other.keys()
     for name in one:
         assert torch.equal(one[name], other[name]), name
-
-
-def test_normaliser_is_mean_and_deviation_of_the_rows():
-    rng = np.random.default_rng(0)
-    vertices = (rng.normal(size=(700, 4, 3)) * [1, 5, 0.01] + [100, -40, 3]).astype(np.float32)
-    vertices[:, 2, 1] = 7.3  # never moves
-    rows = np.sort(rng.permutation(700)[:600])
-    normaliser = Normaliser.fit(vertices, rows)
-    chosen = vertices[rows].astype(np.float64)
-    np.testing.assert_allclose(normaliser.mean, chosen.mean(0), rtol=1e-6)
-    np.testing.assert_allclose(normaliser.deviation, chosen.std(0, ddof=0), rtol=1e-5)
-    assert normaliser.deviation[2, 1] == 0
-    normalised = normaliser.apply(vertices[rows])
-    assert normalised.dtype == np.float32
-    assert (normalised[:, 2, 1] == 0).all()
-    np.testing.assert_allclose(normalised.std(0, dtype=np.float64).ravel()[[0, 4, 11]], 1, rtol=1e-3)
-    np.testing.assert_allclose(normaliser.invert(normalised), vertices[rows], atol=2e-5)
-    tensor = load_normalised(vertices, rows, normaliser, torch.device("cpu"))
-    np.testing.assert_array_equal(tensor.numpy(), normalised)
-
-
-def test_centring_only():
-    x = meshes().numpy()
-    normaliser = Normaliser.fit(x, np.arange(10), scale=False)
-    np.testing.assert_allclose(normaliser.apply(x), x - x.mean(0), atol=1e-6)
-
-
-def test_l1_is_the_mean_absolute_difference():
-    assert mean_absolute(torch.tensor([[[1.0, 2, 3]]]), torch.tensor([[[0.0, 4, 3]]])) == 1
 
 
 def test_equals_a_plain_loop_over_adam():
@@ -192,27 +162,6 @@ def test_products_are_float32_whatever_the_caller_has_set():
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(before)
-
-
-def test_cosine_is_pytorchs_step_by_step():
-    schedule = Schedule(3, 4, 1e-2, 0.99, 0, shape="cosine", final_learning_rate=1e-4)
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1e-2)
-    other = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 3 * 5, 1e-4)
-    for step in range(15):
-        optimizer.step()
-        other.step()
-        assert schedule.rate(step // 5, (step % 5 + 1) / 5) == pytest.approx(other.get_last_lr()[0])
-
-
-def test_warm_up_grows_evenly_to_the_learning_rate():
-    schedule = Schedule(10, 4, 1e-2, 0.99, 0, shape="cosine", warm_up=0.2)
-    assert [schedule.rate(0, 0.5), schedule.rate(0, 1.0), schedule.rate(1, 0.5)] == pytest.approx(
-        [2.5e-3, 5e-3, 7.5e-3]
-    )
-    assert schedule.rate(1, 1.0) == pytest.approx(1e-2) and schedule.rate(5, 1.0) == pytest.approx(5e-3)
-    assert schedule.rate(9, 1.0) == pytest.approx(0)
-    plain = Schedule(10, 4, 1e-2, 0.9, 0, warm_up=0.05)
-    assert plain.rate(0, 0.25) == pytest.approx(5e-3) and plain.rate(3, 0.1) == pytest.approx(1e-2 * 0.9**3)
 
 
 def test_adamw_takes_decay_from_the_weights_and_not_into_the_gradient():
