@@ -69,3 +69,9 @@ def test_a_field_that_came_later_changes_no_old_id_and_may_be_missing():
 def test_wrong_values_are_refused_by_name(field, value):
     with pytest.raises(Bench3dmmError, match=field):
         Run(**{"dataset": "mh-scan", field: value})
+
+
+def test_a_run_has_fields_where_all_of_them_are_equal():
+    run = Run("mh-scan", latent=8)
+    assert run.has(latent=8, dataset="mh-scan") and run.has()
+    assert not run.has(latent=8, dataset="mh-seq")

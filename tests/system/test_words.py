@@ -26,3 +26,8 @@ def test_values_are_listed_as_sentences_do():
 )
 def test_things_are_counted_in_their_plural(number, thing, said):
     assert words.counted(number, thing) == said
+
+
+def test_a_footer_leaves_out_parts_that_say_nothing():
+    assert words.small_print("3 seeds", "", "quick") == "3 seeds · quick"
+    assert words.small_print() == ""
