@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from bench3dmm.record.grid import shown_value, varying_fields
 from bench3dmm.runs.results import Result
 from bench3dmm.tasks.registry import get_task
 from bench3dmm.view.blocks import Block, Table, Text
+from bench3dmm.view.tables import NONE
 
 
 def provenance(results: Sequence[Result]) -> Iterator[Block]:
@@ -69,16 +71,21 @@ def _minutes(result: Result) -> float:
 
 
 def _runs(results: Sequence[Result]) -> Table:
-    """One row a run, with every field in which runs differ."""
+    """One row a run, with every field in which runs differ and what every result of its task has been measured for."""
     always = ("dataset", "split", "loss", "latent", "seed")
     varying = varying_fields(result.run for result in results)
     fields = [*always, *(name for name in varying if name not in always)]
+    tasks = dict.fromkeys(result.run.task for result in results)
+    measures = list(dict.fromkeys(one for task in tasks for one in get_task(task).measures if one.required))
     rows = []
     for result in results:
         values = (f"{shown_value(result.run, name)}" for name in fields)
+        measured = (_number(one.of(result.metrics)) for one in measures)
         costs = (f"{result.provenance.get('parameters', 0):,}", f"{_minutes(result):.1f}")
-        rows.append([result.run.run_id, *values, f"{result.score:.3f}", *costs])
+        rows.append([result.run.run_id, *values, *measured, *costs])
     named = ["d" if name == "latent" else name.replace("_", " ") for name in fields]
-    tasks = {result.run.task: get_task(result.run.task) for result in results}
-    score = next(iter(tasks.values())).headline.heading if len(tasks) == 1 else "headline measure of its task"
-    return Table(["run", *named, score, "parameters", "minutes"], rows, "Every run")
+    return Table(["run", *named, *(one.heading for one in measures), "parameters", "minutes"], rows, "Every run")
+
+
+def _number(value: float) -> str:
+    return NONE if math.isnan(value) else f"{value:.3f}"

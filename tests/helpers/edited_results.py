@@ -20,8 +20,9 @@ def edited_result(run):
     values[0] *= SCALES[run.task] * (2 if run.model == "pca" else 1) * rng.normal(1, 0.1, (PAIRS, 1, 1))
     values[1, ..., 2:] = 0
     rows = np.linspace(0, len(persons(run.dataset)) - 1, PAIRS).astype(int)
-    by_region = dict.fromkeys(REGIONS)
-    metrics = {"mean_mm": 1.0, "manipulation": {"by_region": by_region, "by_pair": {SAME: None, OTHER: None}}}
+    edited = {"by_region": dict.fromkeys(REGIONS), "by_pair": {SAME: None, OTHER: None}}
+    edited |= {"inside_mm": float(values[0, ..., 0].mean()), "control_mm": float(values[0, ..., 1].mean())}
+    metrics = {"mean_mm": 1.0, "manipulation": edited}
     arrays = {
         "edit_values": values.astype(np.float32),
         "edit_full": values[..., 0, 0].astype(np.float32),

@@ -7,38 +7,21 @@ import json
 import re
 
 import pytest
-from bench3dmm.papers.artefacts import ARTEFACTS
-from edited_results import edited_result
 from html_checker import check
-from sphere_sets import as_registered, sphere_dataset
-from synthetic_results import make_result
+from reports import SETUP, draw, store, two_sets
 
 from bench3dmm.cli import app as cli
-from bench3dmm.data import registry as data
 from bench3dmm.errors import Bench3dmmError, DataError, UnknownNameError
-from bench3dmm.pages import report
+from bench3dmm.pages import chapters, report
 from bench3dmm.papers.neural3dmm_bu3dfe.claims import CLAIMS
-from bench3dmm.papers.neural3dmm_bu3dfe.effects import FIG5_BU3DFE
 from bench3dmm.papers.neural3dmm_bu3dfe.untested import UNTESTED
-from bench3dmm.papers.setup import Setup
+from bench3dmm.papers.registry import papers
+from bench3dmm.papers.shown import artefacts
 from bench3dmm.record.grid import shown_value
-from bench3dmm.runs.results import save_result
 
-SETUP = Setup("ball", "sphere", "smoke")
-QUICK_TO_DRAW = ("table1", "table2", "figure4", "figure8", "generalization")
+ARTEFACTS = {name: artefact for paper in papers() for name, artefact in artefacts(paper).items()}
+QUICK_TO_DRAW = ("table1", "table2", "figure4", "figure8", "generalization", "ledger")
 NASTY = "<script>alert('&')</script> | `device`"
-
-
-def published(run):
-    return FIG5_BU3DFE[run.split][run.latent] * (1.5 if run.loss != "l1" else 1)
-
-
-def store(folder, keep=lambda run: True, **options):
-    dataset = as_registered(sphere_dataset())
-    runs = [run for run in dict.fromkeys(SETUP.runs("paper") + SETUP.runs("ledger")) if keep(run)]
-    for run in runs:
-        save_result(make_result(run, dataset, published(run), **options), folder)
-    return runs
 
 
 @pytest.fixture(scope="module")
@@ -49,26 +32,23 @@ def stored(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def two_sets(monkeypatch):
-    for name in (SETUP.coma, SETUP.bu3dfe):
-        monkeypatch.setitem(data._registered, name, lambda name=name: sphere_dataset(name))
-    monkeypatch.setattr(report, "ARTEFACTS", {name: ARTEFACTS[name] for name in QUICK_TO_DRAW})
+def few_artefacts(monkeypatch):
+    two_sets(monkeypatch)
+    draw(monkeypatch, *QUICK_TO_DRAW)
 
 
 @pytest.fixture(scope="module")
 def written(stored, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     with pytest.MonkeyPatch.context() as patch:
-        for name in (SETUP.coma, SETUP.bu3dfe):
-            patch.setitem(data._registered, name, lambda name=name: sphere_dataset(name))
-        patch.setattr(report, "ARTEFACTS", {name: ARTEFACTS[name] for name in QUICK_TO_DRAW})
+        two_sets(patch)
+        draw(patch, *QUICK_TO_DRAW)
         return report.write_report(SETUP, stored, folder / "all.html")
 
 
 def test_report_has_everything_that_is_stored(written):
     page, markdown, _ = written
     checker = check(page.read_text())
-    assert checker.tags.count("img") == 3  # the claims, figures 4 and 8
     for name in QUICK_TO_DRAW:
         caption = ARTEFACTS[name].caption.format(coma="ball", bu3dfe="sphere")
         assert caption in checker.text
@@ -76,7 +56,10 @@ def test_report_has_everything_that_is_stored(written):
         assert checker.text.count(claim.id) >= 1 and claim.quote in checker.text
     for entry in UNTESTED:
         assert entry.reason in checker.text
-    for text in ("0123456789", "45 of 45 stored", "smoke: 2 epochs", "Seeds0, 1, 2", "2026-01-01 to 2026-01-03"):
+    for name in papers()["neural3dmm_bu3dfe"].groups["paper"]:
+        total = len(SETUP.runs(name))
+        assert f"| {name} | {total} of {total} |  |" in markdown.read_text()
+    for text in ("0123456789", "smoke: 2 epochs", "Seeds0, 1, 2", "2026-01-01 to 2026-01-03"):
         assert text in checker.text
     assert "In COMA's place stands ball" in checker.text and "it is not COMA" in checker.text
     counts = re.search(r"✓ (\d+) reproduced ✗ (\d+) not reproduced \? (\d+) inconclusive", checker.text)
@@ -84,10 +67,13 @@ def test_report_has_everything_that_is_stored(written):
     assert "architecture" in checker.text and "--preset release" in checker.text
     assert markdown == page.with_suffix(".md")
     pictures = re.findall(r"!\[[^\n]+\]\(([^)]+)\)", markdown.read_text())
-    assert pictures == [f"all_files/{name}.png" for name in ("claims", "figure4", "figure8")]
+    assert pictures[:3] == [f"all_files/{name}.png" for name in ("claims-neural3dmm_bu3dfe", "figure4", "figure8")]
+    assert all(name.startswith("all_files/claims-") for name in pictures[3:]), "those of other papers"
+    assert checker.tags.count("img") == len(pictures)
     assert all((page.parent / picture).read_bytes().startswith(b"\x89PNG") for picture in pictures)
     assert sorted(path.name for path in page.parent.rglob("*")) == [
-        *("all.html", "all.json", "all.md", "all_files", "claims.png", "figure4.png", "figure8.png"),
+        *("all.html", "all.json", "all.md", "all_files"),
+        *sorted(picture.removeprefix("all_files/") for picture in pictures),
     ]
 
 
@@ -107,14 +93,16 @@ def test_provenance_has_no_column_in_which_nothing_differs(tmp_path):
     store(tmp_path, lambda run: run in SETUP.runs("splits"))
     _, markdown, _ = report.write_report(SETUP, tmp_path, tmp_path / "page.html")
     header = markdown.read_text().partition("*Every run*")[2].strip().splitlines()[0]
-    assert header == "| run | dataset | split | loss | d | seed | mean mm | median mm | parameters | minutes |"
+    measured = "error (mm) | median (mm) | standard deviation (mm) | 95th percentile (mm)"
+    assert header == f"| run | dataset | split | loss | d | seed | {measured} | parameters | minutes |"
 
 
 def test_the_verdicts_are_there_for_programs(written):
     numbers = json.loads(written[2].read_text())
     assert (numbers["profile"], numbers["seeds"]) == ("smoke", [0, 1, 2])
     assert numbers["datasets"] == {"coma": "ball", "bu3dfe": "sphere"}
-    assert [verdict["id"] for verdict in numbers["verdicts"]] == [claim.id for claim in CLAIMS]
+    of_paper = [verdict["id"] for verdict in numbers["verdicts"] if verdict["paper"] == "neural3dmm_bu3dfe"]
+    assert of_paper == [claim.id for claim in CLAIMS]
     assert set(numbers["runs"]) == {run.run_id for run in SETUP.runs("paper")}
 
 
@@ -142,7 +130,7 @@ def test_report_is_the_same_again_and_keeps_no_old_picture(written, stored):
 
 
 def test_a_folder_of_templates_restyles_the_page(tmp_path, monkeypatch):
-    monkeypatch.setattr(report, "ARTEFACTS", {})
+    draw(monkeypatch)
     store(tmp_path, lambda run: run in SETUP.runs("splits"))
     style = tmp_path / "mine" / "style.css"
     style.parent.mkdir()
@@ -165,26 +153,6 @@ def test_what_is_missing_stands_in_its_place_with_its_command(tmp_path):
     assert "✓ 0 reproduced" in text
 
 
-def test_edits_that_are_stored_are_reported(tmp_path, monkeypatch):
-    name = next(name for name, artefact in ARTEFACTS.items() if artefact.needs == ("manipulation",))
-    monkeypatch.setattr(report, "ARTEFACTS", {name: ARTEFACTS[name]})
-    store(tmp_path, lambda run: run.latent == 8)
-    folder = f"--profile smoke --results-dir {tmp_path}"
-    page, *_ = report.write_report(SETUP, tmp_path, tmp_path / "page.html")
-    assert (
-        f"No edits are stored; bench3dmm sweep manipulation --coma ball --bu3dfe sphere {folder}"
-        in check(page.read_text()).text
-    )
-    for run in SETUP.runs("manipulation", dataset="sphere", seed=0):
-        whole, edited = make_result(run, as_registered(sphere_dataset()), 1.0), edited_result(run)
-        metrics, arrays = whole.metrics | edited.metrics, whole.arrays | edited.arrays
-        save_result(dataclasses.replace(whole, metrics=metrics, arrays=arrays), tmp_path)
-    page, *_ = report.write_report(SETUP, tmp_path, tmp_path / "page.html")
-    text = check(page.read_text()).text
-    assert "No edits are stored" not in text
-    assert "lamm (small-mixer)" in text and "handles (radial basis)" in text
-
-
 def test_without_the_meshes_the_numbers_are_still_there(tmp_path, monkeypatch):
     setup = dataclasses.replace(SETUP, coma="coma")
     store(tmp_path, lambda run: run.dataset == "sphere")
@@ -200,8 +168,8 @@ def test_without_the_meshes_the_numbers_are_still_there(tmp_path, monkeypatch):
     [([], "The set `coma` is COMA itself"), (["people: 2 (COMA: 12)"], "departs from it: people: 2 (COMA: 12)")],
 )
 def test_the_report_says_how_whole_a_licensed_set_is(found, said, monkeypatch):
-    monkeypatch.setattr(data, "departures", lambda name: found)
-    assert said in report._place("COMA", "coma")
+    monkeypatch.setattr(chapters, "departures", lambda name: found)
+    assert said in chapters._place("COMA", "coma")
 
 
 def test_results_on_other_data_get_no_verdicts(tmp_path):
@@ -214,11 +182,12 @@ def test_results_on_other_data_get_no_verdicts(tmp_path):
     text = check(page.read_text()).text
     assert "not judged, see below" in text and "another version of" in text
     numbers = json.loads(page.with_suffix(".json").read_text())
-    assert numbers["verdicts"] is None and "another version of" in numbers["unjudged"]
+    assert "neural3dmm_bu3dfe" not in {verdict["paper"] for verdict in numbers["verdicts"]}
+    assert "another version of" in numbers["unjudged"]["neural3dmm_bu3dfe"]
 
 
 def test_what_cannot_be_reported_is_one_clear_error(tmp_path):
-    with pytest.raises(DataError, match=r"none of the 45 runs .* `bench3dmm sweep paper --coma ball"):
+    with pytest.raises(DataError, match=r"none of the \d+ runs .* `bench3dmm sweep paper --coma ball"):
         report.write_report(SETUP, tmp_path, tmp_path / "page.html")
     with pytest.raises(Bench3dmmError, match="html"):
         report.write_report(SETUP, tmp_path, tmp_path / "page.md")

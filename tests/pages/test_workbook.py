@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from bench3dmm import experiments
 from bench3dmm.data import registry as data
 from bench3dmm.errors import UnknownNameError
 from bench3dmm.pages.workbook import Sheet, Workbook
+from bench3dmm.papers.neural3dmm_bu3dfe import experiments
 from bench3dmm.runs.results import results_folder
 
 

@@ -41,8 +41,9 @@ def copy(tmp_path_factory):
         if run["model"] == GONE or run.get("task", "reconstruction").partition("-")[0] in own:
             for file in path.parent.glob(f"{path.stem}.*"):
                 file.unlink()
-    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)  # some tests ask for the tracked files
-    subprocess.run(["git", "add", "-A"], cwd=folder, check=True)
+    somebody = ("-c", "user.name=somebody", "-c", "user.email=somebody@nowhere.invalid")
+    for command in (["init", "-q"], ["add", "-A"], [*somebody, "commit", "-q", "-m", "without"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)  # tests ask for the tracked files and the commit
     environment = {**os.environ, "PYTHONPATH": str(folder), "COLUMNS": "200"}
 
     def python(*arguments, timeout=900):
