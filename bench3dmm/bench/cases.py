@@ -28,14 +28,10 @@ if TYPE_CHECKING:
 
 SIDES = ("engine", "published")
 
-
 SPIRALNET_WIDTHS = "spiralnet-widths"
 """Preset of Neural3DMM in this bench only: SpiralNet++'s channels, Neural3DMM's own spirals."""
 
-
 BATCHES = 4  # the synthetic training set, in batches
-
-
 SMALL_FACE = 4000  # vertices
 
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from bench3dmm.data.imports.plans import Options
 
 commands = typer.Typer(no_args_is_help=True, help="Look at the datasets, generate them ahead of time, import your own.")
-
-
 Name = Annotated[str, typer.Argument(help="Dataset, or NAME@VARIANT.")]
 
 
@@ -71,8 +69,6 @@ LargestComponent = Annotated[
     bool, typer.Option("--largest-component", help="Only the largest connected part of each mesh.")
 ]
 Replace = Annotated[bool, typer.Option("--replace", help="Replace an import of that name by other data.")]
-
-
 _COMA_EXAMPLES = "[bold]Example[/bold]\n\n  bench3dmm data import coma --source ~/COMA_data"
 
 

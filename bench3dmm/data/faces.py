@@ -35,11 +35,7 @@ def _partition_of(vertices: bytes, faces: bytes, kind: np.dtype) -> Partition:
 
 
 SAME_LANDMARKS = 0.15  # RMS distance after a similarity, in distances between the eyes
-
-
 MODELS = ("mh-scan", "mh-seq")  # a face front, a whole head
-
-
 SAME_SHAPE = 0.08  # mean distance after alignment, in distances between the eyes: of faces 0.03 to 0.06, of a ball 0.09
 
 

@@ -27,14 +27,8 @@ if TYPE_CHECKING:
 
 
 OUTER_LIPS = slice(48, 60)
-
-
 RIGHT_BROW, LEFT_BROW = slice(17, 22), slice(22, 27)
-
-
 LOWER_LIP, JAW_TIP, BESIDE_TIP = 57, 8, (6, 7, 9, 10)
-
-
 CHIN_HEIGHTS = (0.25, 0.5)  # of its control vertices between the jaw's tip and the lower lip, as shares
 
 
@@ -56,17 +50,9 @@ REACH = {
     "left cheek": 0.70,
     "forehead": 0.62,
 }
-
-
 SKULL = "skull"
-
-
 PATCHES = 11
-
-
 PATCHES_CONTROLLED = 8
-
-
 PATCH_CONTROLS = 8
 
 

@@ -18,33 +18,17 @@ if TYPE_CHECKING:
 
 
 REGIONS = ("eyes", "nose", "mouth", "cheeks", "rest")
-
-
 REST = REGIONS.index("rest")
-
-
 BROWS, NOSE, EYES, LIPS = slice(17, 27), slice(27, 36), slice(36, 48), slice(48, 66)  # of the 66 landmarks
-
-
 RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)
 
 
 # By side: lower lid, wing of the nose, corner of the mouth, jaw line. Between them lies the cheek.
 CHEEK_CORNERS = ((40, 41, 31, 48, 3), (46, 47, 35, 54, 13))
-
-
 REACH = {"eyes": 0.26, "nose": 0.26, "mouth": 0.26, "cheeks": 0.52}  # in distances between the eyes
-
-
 POINTS = 1500  # of either surface that alignment looks at
-
-
 ITERATIONS = 40
-
-
 TRIMMED = 0.8  # share of points that count: templates end at different places
-
-
 TILTS = (0.0, -0.3, 0.3)  # radians about the x axis that alignment starts from
 
 

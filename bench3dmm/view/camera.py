@@ -17,7 +17,6 @@ CAMERAS: dict[str, tuple[float, float]] = {
 }
 """Where the camera stands, as (azimuth, elevation) in degrees; azimuth turns towards the subject's left."""
 
-
 MARGIN = 1.04
 
 

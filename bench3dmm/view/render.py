@@ -35,14 +35,11 @@ if TYPE_CHECKING:
 EDGE = "#4a4440"
 """The colour of a wireframe's edges."""
 
-
 ERROR_MAP = "YlOrRd"
 """The colour map of error heatmaps: sequential from light to dark, safe for colour-blind readers."""
 
-
 PAPER_MAP = "paper"
 """Blue → green → red, the map of the paper's heatmaps (Figs. 7–9), for pictures side by side with them."""
-
 
 ERROR_RANGE = (0.0, 6.0)
 """Millimetres at the two ends of an error heatmap, as in the paper's Figs. 7–9; beyond is clamped."""

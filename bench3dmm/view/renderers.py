@@ -17,22 +17,15 @@ from bench3dmm.mesh.normals import vertex_normals
 from bench3dmm.view.camera import View
 
 RENDERER_VARIABLE = "BENCH3DMM_RENDERER"
-
-
 RENDERERS = ("pyvista", "matplotlib")
-
 
 CLAY = (0.83, 0.745, 0.68)
 """The colour of a mesh without values: a warm light grey."""
 
-
 INSIDE = (0.30, 0.26, 0.24)
 """The colour of a mesh seen from inside, through an open mouth: dark, so that it does not read as a tongue."""
 
-
 SUPERSAMPLING = 2
-
-
 PROBE_SECONDS = 60
 
 
@@ -42,10 +35,7 @@ LIGHTS: dict[str, tuple[tuple[float, float, float], float]] = {
     "fill": ((0.90, 0.05, 0.60), 0.30),
     "rim": ((0.50, 0.85, -0.55), 0.30),
 }
-
-
 AMBIENT = {False: 0.20, True: 0.60}
-
 
 DIFFUSE = {False: 1.0, True: 0.52}
 """Ambient and diffuse strength; True where colours carry values and shading must not darken them much."""

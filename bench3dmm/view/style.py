@@ -24,13 +24,8 @@ if TYPE_CHECKING:
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
 """Okabe and Ito's eight colours, which colour-blind readers can tell apart."""
 
-
 INK, SOFT = "#222222", "#6b6b6b"
-
-
 DPI = 200
-
-
 FOOT_SIZE = 6.5  # points
 
 

@@ -24,7 +24,6 @@ TABLE1: dict[str, int] = {
 }
 """COMA, 12 subjects, 20,466 meshes (the paper's Table 1)."""
 
-
 TABLE1_PERCENT: dict[str, float] = {
     "bareteeth": 9.50,
     "cheeks_in": 6.82,
@@ -41,7 +40,6 @@ TABLE1_PERCENT: dict[str, float] = {
 }
 """As printed, which is cut off after two decimals, not rounded: they sum to 99.93."""
 
-
 TABLE2: dict[str, int] = {
     "neutral": 57,
     "angry": 158,
@@ -53,7 +51,6 @@ TABLE2: dict[str, int] = {
 }
 """BU3DFE as registered by the authors, 100 subjects, 1,779 meshes (the paper's Table 2)."""
 
-
 TABLE2_PERCENT: dict[str, float] = {
     "neutral": 3.2,
     "angry": 8.88,
@@ -64,7 +61,6 @@ TABLE2_PERCENT: dict[str, float] = {
     "surprise": 20.01,
 }
 """As printed, which is rounded."""
-
 
 PAPER_TABLES = {"Table 1": (TABLE1, TABLE1_PERCENT), "Table 2": (TABLE2, TABLE2_PERCENT)}
 """Counts and printed percentages."""
