@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from bench3dmm.record.run import Run
 
 
-def grid(**axes: Any) -> list[Run]:
+def grid(make: Callable[..., Run] = Run, /, **axes: Any) -> list[Run]:
     """Runs of all combinations: each field of `Run` is a value or a list of values; the first varies slowest.
+
+    Args:
+        make: gives a run of its fields; see `bench3dmm.tasks.published.published_run` for another.
 
     >>> [run.latent for run in grid(dataset="mh-scan", latent=[8, 16], seed=[0, 1])]
     [8, 8, 16, 16]
     """
     values = [v if isinstance(v, list | tuple | range) else [v] for v in axes.values()]
-    return [Run(**dict(zip(axes, chosen, strict=True))) for chosen in itertools.product(*values)]
+    return [make(**dict(zip(axes, chosen, strict=True))) for chosen in itertools.product(*values)]
 
 
 def shown_value(run: Run, field: str) -> object:

@@ -15,6 +15,7 @@ PAPER = Paper(
     summary="PCA, CoMA, SpiralNet++, Neural3DMM and models of others on one protocol, ranked",
     experiments={
         "peers": experiments.peers,
+        "lamm": experiments.lamm,
         "common-training": experiments.common_training,
         "extrapolation": experiments.extrapolation,
     },

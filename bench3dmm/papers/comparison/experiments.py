@@ -9,11 +9,12 @@ from typing import Any
 from bench3dmm.data.splits import WITHOUT
 from bench3dmm.data.tables import expressions_of
 from bench3dmm.models.registry import closed_form
-from bench3dmm.papers.protocol import NEW_PEOPLE_LATENTS, PEER_LATENTS, SEEDS
+from bench3dmm.papers.protocol import NEW_PEOPLE_LATENTS, PEER_LATENTS, SEEDS, model_size
 from bench3dmm.record.grid import grid
 from bench3dmm.record.run import Run
 from bench3dmm.tasks.published import published_run
 
+LAMM_LATENT = 256  # of its paper
 PEERS = ("pca", "coma", "spiralnet", "neural3dmm")
 COMMON_TRAINING_LATENT = 16
 EXTRAPOLATION_LATENT = 8  # of CoMA's own experiment
@@ -25,6 +26,26 @@ def peers(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
         *peer_runs(bu3dfe, "percentage", **common),
         *peer_runs(coma, "percentage", **common),
         *peer_runs(bu3dfe, "identity", latents=NEW_PEOPLE_LATENTS, **common),
+    ]
+
+
+def lamm(coma: str, bu3dfe: str, **common: Any) -> list[Run]:
+    """LAMM on the peers' protocol; at its own latent size also the Mixer, and the released code's targets."""
+    size = model_size(common["profile"])
+    cells = [
+        (bu3dfe, "percentage", size, PEER_LATENTS),
+        (coma, "percentage", size, PEER_LATENTS),
+        (bu3dfe, "identity", size, NEW_PEOPLE_LATENTS),
+        (bu3dfe, "percentage", f"{size}-mixer", LAMM_LATENT),
+        (coma, "percentage", f"{size}-mixer", LAMM_LATENT),
+        (bu3dfe, "percentage", f"{size}-full-targets", LAMM_LATENT),
+    ]
+    return [
+        run
+        for dataset, split, preset, latent in cells
+        for run in grid(
+            published_run, dataset=dataset, split=split, model="lamm", preset=preset, latent=latent, **common
+        )
     ]
 
 

@@ -1,20 +1,9 @@
-"""The runs of LAMM's experiments: on its peers' protocol, and those that edits begin with."""
+"""The runs that edit, and what they begin with."""
 
 from __future__ import annotations
 
 from bench3dmm.papers.registry import experiment
-from bench3dmm.tasks.published import base_run, published_run
-
-NAMES = ("dataset", "split", "model", "preset", "latent", "profile", "seed")
-
-
-def test_lamm_is_small_where_no_gpu_is_expected_and_meets_its_peers():
-    runs = experiment("lamm")
-    assert {run.preset for run in runs} == {"small", "small-mixer", "small-full-targets"}
-    assert {run.preset for run in experiment("lamm", profile="paper")} == {"paper", "paper-mixer", "paper-full-targets"}
-    cells = {(run.dataset, run.split, run.latent) for run in experiment("peers")}
-    assert {(run.dataset, run.split, run.latent) for run in runs if run.preset == "small"} == cells
-    assert all(run == published_run(**{n: getattr(run, n) for n in NAMES}) for run in runs)
+from bench3dmm.tasks.published import base_run
 
 
 def test_manipulations_begin_with_runs_of_the_experiment_lamm():
