@@ -3,9 +3,13 @@ somebody else's package may load one: see `bench3dmm.system.plugins` and docs/yo
 
 from __future__ import annotations
 
+import dataclasses
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from bench3dmm.errors import Bench3dmmError, DataError, PluginError, UnknownNameError
+from bench3dmm.system import plugins
+from bench3dmm.system.origin import origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +30,6 @@ def register_dataset(name: str, loader: Callable[[], Dataset]) -> None:
         PluginError: the name is taken, or looks like an import path or a variant.
     """
     from bench3dmm.data.synthetic.makehuman import SETS
-    from bench3dmm.system import plugins
-    from bench3dmm.system.origin import origin
 
     if name in (*SETS, *LICENSED):
         raise PluginError(f"dataset {name!r} is this project's own: give yours another name")
@@ -46,8 +48,6 @@ def _module(loader: Callable[[], Dataset]) -> str:
 
 def registered_names() -> list[str]:
     """Names registered in this process, and those that installed packages declare."""
-    from bench3dmm.system import plugins
-
     return list(dict.fromkeys([*_registered, *plugins.declared_names(plugins.DATASETS)]))
 
 
@@ -66,12 +66,8 @@ def foreign_loader(name: str) -> Callable[[], Dataset] | None:
     Raises:
         PluginError: the package cannot be imported or gives no loader; or the name is taken twice.
     """
-    from types import ModuleType
-
     from bench3dmm.data.cache import imported_names
     from bench3dmm.data.synthetic.makehuman import SETS
-    from bench3dmm.system import plugins
-    from bench3dmm.system.origin import origin
 
     group = plugins.DATASETS
     if name in _registered:
@@ -169,8 +165,6 @@ def load_dataset(name: str, *, progress: bool = True) -> Dataset:
 
 def _load_foreign(name: str, loader: Callable[[], Dataset]) -> Dataset:
     """What a loader gives, checked, under the name it was asked for; results on it are tied to its content."""
-    import dataclasses
-
     from bench3dmm.data.dataset import checked, content_sha256
 
     try:

@@ -7,12 +7,15 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from bench3dmm.errors import DataError, UnknownNameError
 from bench3dmm.system.storage import canonical_json, hash_arrays
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TEST_SHARE = 0.10  # percentage split: of each identity's meshes
 HELD_OUT_SHARE = 0.08  # identity split: of the identities (8 of 100)
