@@ -21,14 +21,14 @@ from bench3dmm.record.run import Run
 from bench3dmm.runs import provenance
 from bench3dmm.runs.results import Result, load_result, result_path, save_result
 from bench3dmm.system.device import resolve_device, seeded
-from bench3dmm.system.storage import canonical_json, hash_file
+from bench3dmm.system.storage import canonical_json
 from bench3dmm.tasks.published import base_run, run_command
 from bench3dmm.tasks.registry import check_task, get_task
 from bench3dmm.training.fit import fit, load_normalised
 from bench3dmm.training.losses import check_loss
 from bench3dmm.training.schedule import Schedule, check_schedule
 from bench3dmm.training.step import check_optimizer
-from bench3dmm.training.weights import load_model, save_weights
+from bench3dmm.training.weights import load_model, save_weights, weights_for
 
 if TYPE_CHECKING:
     import torch
@@ -178,8 +178,9 @@ def _train_and_evaluate(
         "training_seconds": round(training_seconds, 3),  # over all sittings of an interrupted run
         "seconds": round(time.perf_counter() - started, 3),
     }
+    weights = save_weights(path.with_suffix(".safetensors"), run, model, normaliser, hierarchy, dataset)
+    record["tensors_sha256"] = weights.tensors_sha256
     result = Result(run, metrics, record, {**arrays, "loss": np.array(losses)})
-    save_weights(path.with_suffix(".safetensors"), run, model, normaliser, hierarchy, dataset)
     save_result(result, path.parent.parent)
     if progress:
         measure = task.headline
@@ -191,16 +192,19 @@ def _train_and_evaluate(
 def _begin_with(
     base: Run, model: nn.Module, dataset: Dataset, path: Path, device: torch.device, progress: bool
 ) -> dict[str, Any]:
-    """Give a model the weights of its base run, which is executed if it is not stored; what it was, for the record."""
+    """Give a model the weights of its base run, which is executed if it is not stored; what it was, for the record.
+
+    Of results stored before tensors had a hash of their own, the record keeps ``weights_sha256``, of the base's file.
+    """
     results_dir = path.parent.parent
     execute(base, results_dir, str(device), progress=progress, dataset=dataset)
     weights = result_path(base, results_dir).with_suffix(".safetensors")
     if not weights.exists():
         command = f"{run_command(base)} --force"
         raise DataError(f"{weights}: missing; the run begins with these weights, and `{command}` trains them")
-    trained, _ = load_model(weights, dataset=dataset)
-    model.load_state_dict(trained.state_dict())
-    return {"base": {"run_id": base.run_id, "weights_sha256": hash_file(weights)}}
+    trained = weights_for(weights, dataset)
+    model.load_state_dict(trained.build().state_dict())
+    return {"base": {"run_id": base.run_id, "tensors_sha256": trained.tensors_sha256}}
 
 
 def _headline(run: Run, n_train: int, n_test: int, n_parameters: int, device: torch.device) -> str:

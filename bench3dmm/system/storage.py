@@ -39,6 +39,12 @@ def hash_arrays(*arrays: np.ndarray, salt: str = "") -> str:
     return digest.hexdigest()
 
 
+def hash_named(arrays: Mapping[str, np.ndarray], salt: str = "") -> str:
+    """sha256 over names, dtypes, shapes and bytes of arrays, whatever their order and the file they lie in."""
+    names = sorted(arrays)
+    return hash_arrays(*(arrays[name] for name in names), salt=canonical_json([names, salt]))
+
+
 def hash_file(path: Path) -> str:
     """sha256 of a file's content, hexadecimal."""
     with path.open("rb") as file:
@@ -69,6 +75,15 @@ def umask() -> int:
 
 def write_bytes(path: Path, content: bytes) -> None:
     write_atomically(path, lambda file: file.write(content))
+
+
+def in_order(tensors: bytes) -> bytes:
+    """The content of a safetensors file with its header's keys sorted: the library writes metadata in a random order,
+    so that equal tensors would make files that differ."""
+    size = int.from_bytes(tensors[:8], "little")
+    header = canonical_json(json.loads(tensors[8 : 8 + size])).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + tensors[8 + size :]
 
 
 def write_text(path: Path, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from safetensors.torch import save
 from torch import nn
 
 from bench3dmm.errors import TrainingError
-from bench3dmm.system.storage import write_bytes
+from bench3dmm.system.storage import canonical_json, hash_named, in_order, write_bytes
 from bench3dmm.training.schedule import Schedule
 
 # --- checkpoints ------------------------------------------------------------------------------------------------
@@ -26,13 +27,21 @@ def save_checkpoint(
     losses: list[float],
     seconds: float,
 ) -> None:
-    """One file, replaced atomically: the tensors, and the scalars in its header."""
+    """One file, replaced atomically: the tensors, and in its header the scalars and a hash of all of it."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    content = save(tensors, {"losses": json.dumps(losses), "seconds": repr(seconds), "fingerprint": fingerprint})
-    write_bytes(path, content)
+    header = {"losses": json.dumps(losses), "seconds": repr(seconds), "fingerprint": fingerprint}
+    write_bytes(path, in_order(save(tensors, {**header, "sha256": _hash(tensors, header)})))
+
+
+def _hash(tensors: Mapping[str, torch.Tensor], header: Mapping[str, str]) -> str:
+    plain = {
+        f"{name} {tensor.dtype} {tuple(tensor.shape)}": tensor.reshape(-1).view(torch.uint8).numpy()
+        for name, tensor in tensors.items()
+    }
+    return hash_named(plain, canonical_json(header))
 
 
 def resume(
@@ -46,7 +55,10 @@ def resume(
             metadata = stored.metadata()
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
         losses, seconds = json.loads(metadata["losses"]), float(metadata["seconds"])
-        same = metadata["fingerprint"] == fingerprint
+        written = metadata.pop("sha256", None)  # none in one of an earlier version
+        if written and written != _hash(tensors, metadata):
+            raise ValueError("it is damaged: it holds other numbers than were written")
+        same = bool(written) and metadata["fingerprint"] == fingerprint
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise TrainingError(f"{path}: not a checkpoint ({error}); delete it to start the run over") from None
     if not same:

@@ -28,7 +28,7 @@ from bench3dmm.models.interface import ready_to_infer
 from bench3dmm.models.registry import build_model
 from bench3dmm.record.run import Run
 from bench3dmm.system.device import resolve_device
-from bench3dmm.system.storage import canonical_json, write_bytes
+from bench3dmm.system.storage import canonical_json, hash_named, in_order, write_bytes
 
 PARTS = ("model", "normaliser", "hierarchy", "template")
 
@@ -51,6 +51,17 @@ class Weights:
     template_sha256: str
     landmarks: np.ndarray | None
     source: Path
+
+    @cached_property
+    def tensors_sha256(self) -> str:
+        """Of every tensor by name: what the weights are, whichever file they lie in."""
+        parts = {
+            "model": self.model,
+            "normaliser": {"mean": self.normaliser.mean, "deviation": self.normaliser.deviation},
+            "hierarchy": self.hierarchy.arrays(),
+            "template": {} if self.landmarks is None else {"landmarks": self.landmarks},
+        }
+        return hash_named({f"{part}/{name}": array for part, of in parts.items() for name, array in of.items()})
 
     @cached_property
     def template(self) -> Template:
@@ -83,11 +94,13 @@ class Weights:
 
 def save_weights(
     path: Path, run: Run, model: nn.Module, normaliser: Normaliser, hierarchy: Hierarchy, dataset: Dataset
-) -> None:
-    """Store a trained model: see `load_model`."""
+) -> Weights:
+    """Store a trained model, and give what is stored: see `load_model`."""
     state = {name: tensor.detach().cpu().numpy() for name, tensor in model.state_dict().items()}
     template = dataset.template
-    write_weights(path, Weights(run, state, normaliser, hierarchy, template.sha256, template.landmarks, path))
+    weights = Weights(run, state, normaliser, hierarchy, template.sha256, template.landmarks, path)
+    write_weights(path, weights)
+    return weights
 
 
 def write_weights(path: Path, weights: Weights, *, half: bool = False) -> None:
@@ -104,7 +117,7 @@ def write_weights(path: Path, weights: Weights, *, half: bool = False) -> None:
     tensors = {name: np.array(array, order="C") for name, array in tensors.items()}
     metadata = {"run": canonical_json(weights.run.as_dict()), "template_sha256": weights.template_sha256}
     content = save(tensors, metadata=metadata)
-    write_bytes(path, content)
+    write_bytes(path, in_order(content))
 
 
 def read_weights(path: Path) -> Weights:
@@ -143,6 +156,16 @@ def load_model(
     Raises:
         DataError: if the file cannot be read, was edited, or belongs to another template.
     """
+    weights = weights_for(path, dataset)
+    return weights.build(device), weights.normaliser
+
+
+def weights_for(path: str | Path, dataset: Dataset | None = None) -> Weights:
+    """What `read_weights` gives of a result or of its weights.
+
+    Raises:
+        DataError: also where the dataset has another template, see `load_model`.
+    """
     path = Path(path).with_suffix(".safetensors")
     weights = read_weights(path)
     if dataset is not None and dataset.template.sha256 != weights.template_sha256:
@@ -150,7 +173,7 @@ def load_model(
             f"{path}: trained on the template {weights.template_sha256[:12]}…, but {dataset.name} has "
             f"{dataset.template.sha256[:12]}…: vertices would not correspond; train on this dataset"
         )
-    return weights.build(device), weights.normaliser
+    return weights
 
 
 def _halved(array: np.ndarray) -> np.ndarray:

@@ -11,8 +11,8 @@ from small_runs import PCA, RUN, train_both
 from sphere_sets import sphere_dataset
 
 from bench3dmm.errors import DataError
-from bench3dmm.runs.results import result_path
-from bench3dmm.training.weights import _packed, _unpacked, load_model
+from bench3dmm.runs.results import load_result, result_path
+from bench3dmm.training.weights import _packed, _unpacked, load_model, read_weights, write_weights
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +56,15 @@ def test_packed_ids_come_back(largest):
     back = _unpacked(packed)
     assert back.dtype == np.int32
     np.testing.assert_array_equal(back, ids)
+
+
+def test_equal_weights_are_one_file_and_one_hash(stored, tmp_path):
+    folder, _ = stored
+    path = result_path(RUN, folder).with_suffix(".safetensors")
+    weights = read_weights(path)
+    assert load_result(result_path(RUN, folder)).provenance["tensors_sha256"] == weights.tensors_sha256
+    for i in range(8):
+        write_weights(tmp_path / f"{i}.safetensors", weights)
+        assert (tmp_path / f"{i}.safetensors").read_bytes() == path.read_bytes()
+    other = dataclasses.replace(weights, model={name: array + 1e-6 for name, array in weights.model.items()})
+    assert other.tensors_sha256 != weights.tensors_sha256
