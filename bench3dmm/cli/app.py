@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import signal
 
 import typer
 from typer.models import CommandInfo
@@ -68,7 +69,8 @@ _flow_help(app)
 
 
 def main() -> None:
-    """Entry point: errors of this library are one line on stderr and an exit code."""
+    """Entry point: errors of this library are one line on stderr and an exit code; SIGTERM is as orderly as Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except UnknownNameError as error:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench3dmm.errors import Bench3dmmError, TrainingError
+from bench3dmm.errors import TrainingError
 from bench3dmm.record.grid import differences
 from bench3dmm.record.run import Run
 from bench3dmm.runs.execute import check_names, execute
-from bench3dmm.runs.executors import train_at_once
+from bench3dmm.runs.executors import reason_of, train_at_once
 from bench3dmm.runs.results import Result, result_path, to_frame
 from bench3dmm.system.device import resolve_device, usable_cores
 
@@ -50,10 +50,32 @@ def sweep(
         check_names(run)
     missing = [run for run in runs if force or not result_path(run, results_dir).exists()]
     jobs = min(jobs if jobs > 0 else _default_jobs(device), len(missing)) if missing else 0
-    failures: dict[Run, str] = {}
     if progress:
         at_once = f"; {jobs} trainings at once" if jobs > 1 and not datasets else ""
         print(f"{len(runs) - len(missing)} of {len(runs)} runs are stored{at_once}", file=sys.stderr)
+    try:
+        return _trained(runs, missing, results_dir, device, force, progress, jobs, datasets or {})
+    except KeyboardInterrupt:
+        if progress:
+            stored = sum(result_path(run, results_dir).exists() for run in runs)
+            print(
+                f"\nstopped: {stored} of {len(runs)} runs are stored; the same command goes on where it was",
+                file=sys.stderr,
+            )
+        raise
+
+
+def _trained(
+    runs: Sequence[Run],
+    missing: Sequence[Run],
+    results_dir: str | Path,
+    device: str,
+    force: bool,
+    progress: bool,
+    jobs: int,
+    datasets: Mapping[str, Dataset],
+) -> pd.DataFrame:
+    failures: dict[Run, str] = {}
     if jobs > 1 and not datasets:
         failures = train_at_once(missing, runs, results_dir, device, force, progress, jobs)
         force = False
@@ -65,10 +87,9 @@ def sweep(
         if progress and not stored:
             print(f"[{number}/{len(runs)}] {run.run_id} {differences(run, runs)}: training", file=sys.stderr)
         try:
-            given = (datasets or {}).get(run.dataset)
-            results.append(execute(run, results_dir, device, force, progress, dataset=given))
-        except Bench3dmmError as error:
-            failures[run] = str(error)
+            results.append(execute(run, results_dir, device, force, progress, dataset=datasets.get(run.dataset)))
+        except Exception as error:  # whatever it is, it costs this run alone
+            failures[run] = reason_of(error)
     if failures:
         lines = [f"{run.run_id} ({differences(run, runs)}): {reason}" for run, reason in failures.items()]
         raise TrainingError(f"{len(failures)} of {len(runs)} runs failed:\n" + "\n".join(lines))

@@ -1,4 +1,4 @@
-"""Work dealt out to threads of one core each.
+"""Work dealt out to threads of one core each, and processes that end with the one that started them.
 
 Torch's own threads meet at the end of every operation. On layers that take tens of microseconds they spend more time
 waiting for each other than computing, and where another process wants one of the cores, far more. A whole share of
@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import multiprocessing
+import multiprocessing.connection
+import os
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -40,6 +44,19 @@ class Workers:
     def map(self, function: Callable[..., Any], items: Iterable[Any]) -> list[Any]:
         """The function's values, in the order of the items."""
         return list((self.pool.map if self.pool else map)(function, items))
+
+
+def end_with_parent() -> None:
+    """In a process of `multiprocessing`: end when its parent has ended, however that came about."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)  # nothing half-written is ever read
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @functools.cache

@@ -129,6 +129,8 @@ class _Progress:
         from tqdm import tqdm
 
         self.epochs, self.label = epochs, label
+        if shown and 0 < done < epochs:
+            print(f"{label}: goes on after epoch {done} of {epochs}", file=sys.stderr, flush=True)
         self.every = max(1, epochs // 10) if shown and not sys.stderr.isatty() else 0
         self.bar = tqdm(
             total=epochs, initial=done, desc=label, unit="epoch", disable=not shown or not sys.stderr.isatty()

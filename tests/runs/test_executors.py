@@ -1,0 +1,223 @@
+"""Trainings at once: what dies or fails costs its own run, what others begin with is trained once, nobody is left."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bench3dmm.errors import TrainingError
+from bench3dmm.record.run import Run
+from bench3dmm.runs import executors
+from bench3dmm.runs.executors import _Plan
+from bench3dmm.runs.results import result_path
+from bench3dmm.runs.sweep import sweep
+
+HELPERS = Path(__file__).parents[1] / "helpers"
+DATASET = "sphere_sets:sphere_dataset"
+MODEL = """
+import os, signal, time
+from pathlib import Path
+
+import torch
+from torch import nn
+
+HERE = Path(__file__).parent
+
+
+class Plain(nn.Module):
+    def __init__(self, vertices, latent):
+        super().__init__()
+        self.down, self.up = nn.Linear(3 * vertices, latent), nn.Linear(latent, 3 * vertices)
+
+    def encode(self, x):
+        return self.down(x.flatten(1))
+
+    def decode(self, z):
+        return self.up(z).unflatten(1, (-1, 3))
+
+    def forward(self, x):
+        return self.decode(self.encode(x))
+
+
+class Killed(Plain):
+    def forward(self, x):
+        if self.training:
+            with (HERE / "killed").open("a") as file:
+                file.write("x")
+            if os.environ["KILL"] == "always" or (HERE / "killed").stat().st_size == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return super().forward(x)
+
+
+class Failing(Plain):
+    def forward(self, x):
+        if self.training:
+            raise ZeroDivisionError("nothing to divide by")
+        return super().forward(x)
+
+
+class Slow(Plain):
+    def forward(self, x):
+        (HERE / f"pid-{os.getpid()}").touch()
+        time.sleep(0.1)
+        return super().forward(x)
+
+
+def killed(hierarchy, latent, *, preset):
+    return (Killed if latent == 3 else Plain)(hierarchy.sizes[0], latent)
+
+
+def failing(hierarchy, latent, *, preset):
+    return (Failing if latent == 3 else Plain)(hierarchy.sizes[0], latent)
+
+
+def slow(hierarchy, latent, *, preset):
+    return Slow(hierarchy.sizes[0], latent)
+"""
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A working directory with the models above."""
+    (tmp_path / "at_once.py").write_text(MODEL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    sys.modules.pop("at_once", None)
+
+
+def runs_of(model):
+    return [Run(DATASET, model=f"at_once:{model}", latent=d, profile="smoke") for d in (2, 3, 4)]
+
+
+def stored(runs, folder):
+    return [run.latent for run in runs if result_path(run, folder).exists()]
+
+
+def test_a_run_whose_process_dies_is_tried_once_more_alone(here, monkeypatch):
+    monkeypatch.setenv("KILL", "once")
+    frame = sweep(runs_of("killed"), "results", "cpu", progress=False, jobs=2)
+    assert frame["latent"].tolist() == [2, 3, 4]
+
+
+def test_one_that_dies_again_costs_its_own_run(here, monkeypatch, capfd):
+    monkeypatch.setenv("KILL", "always")
+    runs = runs_of("killed")
+    with pytest.raises(
+        TrainingError, match=rf"(?s)1 of 3 runs failed:.*{runs[1].run_id}.*died \(signal 9\).*too little"
+    ):
+        sweep(runs, "results", "cpu", jobs=2)
+    assert stored(runs, "results") == [2, 4]
+    assert (here / "killed").stat().st_size == 2, "it was tried twice"
+    assert "[3/3]" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_exception_of_any_kind_costs_its_own_run(here, jobs):
+    runs = runs_of("failing")
+    with pytest.raises(
+        TrainingError, match=r"1 of 3 runs failed:\n.*latent=3.*ZeroDivisionError: nothing to divide by"
+    ):
+        sweep(runs, "results", "cpu", progress=False, jobs=jobs)
+    assert stored(runs, "results") == [2, 4]
+
+
+# --- who is left ------------------------------------------------------------------------------------------------
+
+SWEEP = f"""
+import sys
+sys.path.insert(0, {str(HELPERS)!r})
+from bench3dmm.cli import main
+from bench3dmm.record.run import Run
+from bench3dmm.runs.sweep import sweep
+import bench3dmm.papers.registry as registry
+
+runs = [Run("{DATASET}", model="at_once:slow", latent=d, profile="smoke", epochs=1000) for d in (2, 3)]
+if __name__ == "__main__":
+    import bench3dmm.cli.run as command
+    registry.experiment = lambda *_, **__: runs
+    sys.argv = ["bench3dmm", "sweep", "paper", "--results-dir", "results", "--jobs", "2"]
+    main()
+"""
+
+
+def pids(folder):
+    return [int(path.name.removeprefix("pid-")) for path in folder.glob("pid-*")]
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_for(condition, seconds):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
+    return condition()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks /proc who is there")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_nobody_outlives_a_sweep_that_is_stopped(here, number):
+    (here / "stopped.py").write_text(SWEEP)
+    process = subprocess.Popen([sys.executable, "stopped.py"], stderr=subprocess.PIPE, text=True)
+    assert wait_for(lambda: len(pids(here)) == 2, 120), "both train"
+    process.send_signal(number)
+    assert wait_for(lambda: not any(map(alive, pids(here))), 10)
+    _, said = process.communicate(timeout=20)
+    if number == signal.SIGKILL:
+        assert process.returncode == -signal.SIGKILL
+    else:
+        assert process.returncode == 130
+        assert "stopped: 0 of 2 runs are stored; the same command goes on" in said and "Traceback" not in said
+
+
+# --- in which order ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def based(monkeypatch):
+    """Runs of seed 1 and 2 begin with the one of seed 0."""
+    first = Run("faces", seed=0)
+    monkeypatch.setattr(executors, "base_run", lambda run: first if run.seed in (1, 2) else None)
+    return [first, *(dataclasses.replace(first, seed=seed) for seed in (1, 2, 3))]
+
+
+def test_what_others_begin_with_comes_first_and_once(based, tmp_path):
+    first, second, third, other = based
+    assert executors._bases([second, third, other], tmp_path) == [first, first]
+    plan = _Plan([first, second, third, other])
+    assert [plan.next_run(alone=True) for _ in range(3)] == [first, other, None], "the others wait for their base"
+    assert plan.end(first, (True, "1 mm"), None) == "1 mm"
+    assert [plan.next_run(alone=False) for _ in range(3)] == [second, third, None]
+
+
+def test_runs_fail_with_their_base(based):
+    first, second, third, other = based
+    plan = _Plan(based)
+    plan.next_run(alone=True)
+    assert plan.end(first, (False, "no disk"), None) == "failed, no disk"
+    assert [run for run, _ in plan.given_up()] == [second, third]
+    assert plan.next_run(alone=True) == other and plan.end(other, (True, ""), None) == "" and plan.done
+    assert plan.failures[third] == f"{first.run_id}, which it begins with, failed: no disk"
+
+
+def test_who_died_is_tried_alone_and_last(based):
+    first, *_, other = based
+    plan = _Plan([first, other])
+    assert [plan.next_run(alone=True), plan.next_run(alone=False)] == [first, other]
+    assert plan.end(first, None, -9) == "" and plan.next_run(alone=False) is None
+    plan.end(other, (True, ""), None)
+    assert plan.next_run(alone=True) == first
+    assert "signal 9" in plan.end(first, None, -9) and plan.done and list(plan.failures) == [first]
