@@ -91,7 +91,7 @@ def _bases(missing: Iterable[Run], results_dir: str | Path) -> list[Run]:
         base = base_run(run)
         if base and not result_path(base, results_dir).exists():
             found += [*_bases([base], results_dir), base]
-    return found
+    return list(dict.fromkeys(found))
 
 
 @dataclass

@@ -196,7 +196,7 @@ def based(monkeypatch):
 
 def test_what_others_begin_with_comes_first_and_once(based, tmp_path):
     first, second, third, other = based
-    assert executors._bases([second, third, other], tmp_path) == [first, first]
+    assert executors._bases([second, third, other], tmp_path) == [first]
     plan = _Plan([first, second, third, other])
     assert [plan.next_run(alone=True) for _ in range(3)] == [first, other, None], "the others wait for their base"
     assert plan.end(first, (True, "1 mm"), None) == "1 mm"
