@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import re
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,6 +16,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 CACHE_VARIABLE = "BENCH3DMM_CACHE"
+LITTER = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")  # the names that `write_atomically` writes under
+LITTER_SECONDS = 24 * 3600  # longer than any file takes to be written
 
 
 def cache_dir() -> Path:
@@ -65,6 +70,17 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    _clear_litter(path.parent)
+
+
+def _clear_litter(folder: Path) -> None:
+    """Remove what processes left behind that were killed while they wrote here, a day ago or more."""
+    longest = time.time() - LITTER_SECONDS
+    for entry in os.scandir(folder):
+        if LITTER.fullmatch(entry.name):
+            with contextlib.suppress(OSError):  # somebody else was faster
+                if entry.stat().st_mtime < longest:
+                    Path(entry.path).unlink()
 
 
 def umask() -> int:

@@ -16,12 +16,15 @@ from torch import nn
 from bench3dmm.data.normaliser import CHUNK, Normaliser
 from bench3dmm.errors import TrainingError
 from bench3dmm.models.interface import has_closed_form
-from bench3dmm.system.device import full_precision
+from bench3dmm.system.device import full_precision, seeded
 from bench3dmm.system.parallel import Workers, keep_freed_memory
 from bench3dmm.training.checkpoint import resume, save_checkpoint
-from bench3dmm.training.objective import Loss, Objective, as_objective
+from bench3dmm.training.objective import Loss, Objective, as_objective, seed_of
 from bench3dmm.training.schedule import Schedule
 from bench3dmm.training.step import SHARE, GraphedStep, ThreadedStep, make_optimizer, set_learning_rate
+from bench3dmm.training.whole import normalises_batches, takes_whole_batches
+
+DRAWN = 99  # what a model draws has a stream of its own, beside those of the objectives
 
 
 def load_normalised(
@@ -49,8 +52,8 @@ def fit(
 ) -> tuple[list[float], float]:
     """Train a model; the weights of the last epoch stay in it. There is no early stopping.
 
-    What an epoch sees depends on seed and epoch alone, so a run that resumes from its checkpoint ends with the weights
-    of an uninterrupted one.
+    What an epoch sees, and what a model draws in it, depends on seed and epoch alone, so a run that resumes from its
+    checkpoint ends with the weights of an uninterrupted one, whatever else the process has done.
 
     Args:
         model: on the device of ``meshes``; one with ``fit_closed_form`` is fitted by that instead.
@@ -76,7 +79,10 @@ def fit(
     losses, before = resume(checkpoint, fingerprint, model, optimizer, schedule) if checkpoint else ([], 0.0)
     shown = _Progress(label, schedule.epochs, len(losses), progress)
     model.train()
-    with full_precision(), Workers(schedule.batch_size // SHARE) as workers:
+    threads = Workers(schedule.batch_size // SHARE)
+    if threads.count > 1 and not meshes.is_cuda and takes_whole_batches(model, meshes, objective):
+        threads = Workers(1)
+    with full_precision(), threads as workers:
         step: ThreadedStep | GraphedStep
         if meshes.is_cuda:
             step = GraphedStep(model, meshes, objective, optimizer, schedule.batch_size)
@@ -84,7 +90,8 @@ def fit(
             step = ThreadedStep(model, meshes, objective, optimizer, workers)
         for epoch in range(len(losses), schedule.epochs):
             examples = [one.to(meshes.device) for one in objective.examples(len(meshes), seed, epoch)]
-            mean = _epoch(step, examples, schedule.batch_size, functools.partial(schedule.rate, epoch))
+            with seeded(seed_of(seed, epoch, DRAWN), meshes.device):
+                mean = _epoch(step, examples, schedule.batch_size, functools.partial(schedule.rate, epoch))
             if not math.isfinite(mean):
                 raise TrainingError(
                     f"the loss is {mean} after epoch {epoch + 1} of {schedule.epochs} at learning rate "
@@ -111,7 +118,8 @@ def _epoch(
         rate: the learning rate of the step after which so much of the epoch is done.
     """
     step.total.zero_()
-    batches = list(zip(*(one.split(batch_size) for one in examples), strict=True))
+    sizes = _batch_sizes(len(examples[0]), batch_size, normalises_batches(step.model))
+    batches = list(zip(*(one.split(sizes) for one in examples), strict=True))
     before = None
     for number, batch in enumerate(batches, 1):
         now = rate(number / len(batches))
@@ -120,6 +128,19 @@ def _epoch(
         step(*batch)
         before = now
     return step.total.item() / len(examples[0])
+
+
+def _batch_sizes(count: int, batch_size: int, pairs: bool) -> list[int]:
+    """Of the batches of an epoch, the last one with what is left over.
+
+    Args:
+        pairs: whether a batch needs two meshes: a single one that is left over joins the batch before it.
+    """
+    whole, rest = divmod(count, batch_size)
+    sizes = [batch_size] * whole + [rest] * (rest > 0)
+    if pairs and rest == 1 and whole:
+        sizes[-2:] = [batch_size + 1]
+    return sizes
 
 
 class _Progress:

@@ -57,8 +57,12 @@ def epoch_order(count: int, seed: int, epoch: int) -> torch.Tensor:
 
 
 def generator_of(*key: int) -> torch.Generator:
-    state = np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1
-    return torch.Generator().manual_seed(int(state))
+    return torch.Generator().manual_seed(seed_of(*key))
+
+
+def seed_of(*key: int) -> int:
+    """A seed that is another one for every key, such as (seed, epoch)."""
+    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
 
 
 def take(model: nn.Module, meshes: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:

@@ -1,12 +1,15 @@
-"""Hashes of content, and files that equal content makes equal."""
+"""Hashes of content, files that equal content makes equal, and what killed writers leave behind."""
 
 from __future__ import annotations
+
+import os
+import time
 
 import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from bench3dmm.system.storage import hash_named, in_order
+from bench3dmm.system.storage import LITTER, hash_named, in_order, write_atomically, write_text
 
 ARRAYS = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.arange(3), "empty": np.empty((0, 3))}
 METADATA = {f"key {i}": "ä" * i for i in range(9)}
@@ -41,3 +44,21 @@ def test_a_hash_of_arrays_by_name_is_of_their_content_alone():
 )
 def test_it_tells_arrays_apart(changed):
     assert hash_named(changed) != hash_named(ARRAYS)
+
+
+def test_what_a_killed_writer_left_is_cleared_after_a_day(tmp_path):
+    aside = []
+
+    def look(file):
+        file.write(b"x")
+        aside.extend(path.name for path in tmp_path.iterdir())
+
+    write_atomically(tmp_path / "a.json", look)
+    assert len(aside) == 1 and LITTER.fullmatch(aside[0]), "what is litter is what is written under"
+    old, young, other = tmp_path / ".b.npz.k2j4h6g8.tmp", tmp_path / ".c.npz.k2j4h6g8.tmp", tmp_path / "d.npz.tmp"
+    for path in (old, young, other):
+        path.touch()
+    for path in (old, other):
+        os.utime(path, (time.time() - 3 * 24 * 3600,) * 2)
+    write_text(tmp_path / "a.json", "y")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [young.name, "a.json", other.name]
