@@ -54,14 +54,10 @@ class Weights:
 
     @cached_property
     def tensors_sha256(self) -> str:
-        """Of every tensor by name: what the weights are, whichever file they lie in."""
-        parts = {
-            "model": self.model,
-            "normaliser": {"mean": self.normaliser.mean, "deviation": self.normaliser.deviation},
-            "hierarchy": self.hierarchy.arrays(),
-            "template": {} if self.landmarks is None else {"landmarks": self.landmarks},
-        }
-        return hash_named({f"{part}/{name}": array for part, of in parts.items() for name, array in of.items()})
+        """Of every tensor by name: what the weights are, whichever file they lie in and whatever lies beside them."""
+        tensors = {f"model/{name}": array for name, array in self.model.items()}
+        tensors |= {f"normaliser/{name}": getattr(self.normaliser, name) for name in ("mean", "deviation")}
+        return hash_named(tensors, salt=f"{self.hierarchy.sha256} {self.template_sha256}")
 
     @cached_property
     def template(self) -> Template:
