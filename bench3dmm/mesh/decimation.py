@@ -26,7 +26,9 @@ COST_DIGITS = 9  # costs are rounded, so that ties are broken by vertex id and n
 LIMITS = ((0.3, 0.05), (0.0, 0.01), (-math.inf, 0.0))
 
 
-def decimate(vertices: np.ndarray, faces: np.ndarray, target: int) -> tuple[np.ndarray, np.ndarray]:
+def decimate(
+    vertices: np.ndarray, faces: np.ndarray, target: int, *, exact: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
     """Quadric-error decimation by half-edge collapses (u merges into its neighbour v, v stays where it is).
 
     The cost of u → v is the quadric of both evaluated at v. A collapse must keep the surface a manifold of
@@ -36,9 +38,10 @@ def decimate(vertices: np.ndarray, faces: np.ndarray, target: int) -> tuple[np.n
         vertices: (V, 3) float64.
         faces: (F, 3) int, a consistently oriented manifold. No part of it disappears.
         target: number of vertices to keep.
+        exact: refuse where the topology allows no further collapse before the target; else end there.
 
     Returns:
-        kept (target,) int32 ascending, and faces (F', 3) int32 into them, oriented as before.
+        kept (target,), or more, int32 ascending, and faces (F', 3) int32 into them, oriented as before.
 
     Raises:
         MeshError: where the topology allows no further collapse before the target.
@@ -48,6 +51,8 @@ def decimate(vertices: np.ndarray, faces: np.ndarray, target: int) -> tuple[np.n
         mesh.collapse_to(target, min_cosine, min_height)
         if mesh.n_alive <= target:
             return mesh.result()
+    if not exact:
+        return mesh.result()
     raise MeshError(
         f"decimation stops at {mesh.n_alive} vertices, {target} wanted: every further collapse would break "
         "the surface's topology (close a boundary loop or a handle, or fold the surface onto itself)"

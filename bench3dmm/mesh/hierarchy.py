@@ -25,6 +25,8 @@ from bench3dmm.mesh.template import Template
 from bench3dmm.mesh.upsampling import project
 from bench3dmm.system.storage import cache_dir, canonical_json, hash_arrays, read_npz, write_npz
 
+FACTORS = (4, 4, 4, 4)
+"""By which the published models' levels have fewer vertices."""
 ALGORITHM = "half-edge quadric decimation, surface-local projection, 2"  # part of the cache key: count up on change
 
 
@@ -162,16 +164,17 @@ def _hash_spirals(named: dict[str, np.ndarray]) -> str:
 
 def build_hierarchy(
     template: Template,
-    factors: tuple[int, ...] = (4, 4, 4, 4),
+    factors: tuple[int, ...] | None = None,
     reference: int | None = None,
     *,
     cache: bool = True,
 ) -> Hierarchy:
-    """Decimate a template level by level: ceil(V / factor) vertices each.
+    """Decimate a template level by level: ceil(V / factor) vertices each, or as many as its topology needs.
 
     Args:
         template: a mesh that passes `Template.check`.
-        factors: one a level.
+        factors: one a level, to be met; by default `FACTORS`, where a level of a small template, or of one with many
+            holes or parts, ends where its topology does.
         reference: vertex that the spirals are oriented by; `default_reference` if not given. The reference
             of a coarse level is its vertex nearest (Euclidean) to the fine one.
         cache: keep the result in ``<cache>/hierarchies``, by algorithm, template, factors and reference. A
@@ -181,7 +184,8 @@ def build_hierarchy(
         MeshError: for a template that does not pass `Template.check`, or cannot be decimated that far.
     """
     template.check()
-    factors = tuple(int(factor) for factor in factors)
+    exact = factors is not None
+    factors = FACTORS if factors is None else tuple(int(factor) for factor in factors)
     if any(factor < 1 for factor in factors):
         raise MeshError(f"factors {factors}: each must be 1 or more")
     reference = default_reference(template) if reference is None else int(reference)
@@ -193,11 +197,11 @@ def build_hierarchy(
     if cache and path.exists():
         try:
             hierarchy = Hierarchy.load(path)
-            _check_belongs(hierarchy, template, factors, reference, path)
+            _check_belongs(hierarchy, template, factors, reference, path, exact)
             return hierarchy
         except DataError as error:
             warnings.warn(f"{error} — building the cached hierarchy again", stacklevel=2)
-    hierarchy = _build(template, factors, reference)
+    hierarchy = _build(template, factors, reference, exact)
     if cache:
         for level in range(len(factors)):
             hierarchy.spirals(level)  # the published ones, so that they are cached too
@@ -206,15 +210,14 @@ def build_hierarchy(
 
 
 def _check_belongs(
-    hierarchy: Hierarchy, template: Template, factors: tuple[int, ...], reference: int, path: Path
+    hierarchy: Hierarchy, template: Template, factors: tuple[int, ...], reference: int, path: Path, exact: bool
 ) -> None:
     """A sound file under another's name is as wrong as a damaged one."""
-    sizes = [template.n_vertices]
-    for factor in factors:
-        sizes.append(math.ceil(sizes[-1] / factor))
-    finest = hierarchy.levels[0]
+    sizes, finest = hierarchy.sizes, hierarchy.levels[0]
+    wanted = tuple(math.ceil(size / factor) for size, factor in zip(sizes, factors, strict=False))
     belongs = (
-        hierarchy.sizes == tuple(sizes)
+        len(sizes) == len(factors) + 1
+        and (sizes[1:] == wanted or not exact)
         and finest.reference == reference
         and np.array_equal(finest.vertices, template.vertices)
         and np.array_equal(finest.faces, template.faces)
@@ -237,14 +240,14 @@ def _nearest(vertices: np.ndarray, point: np.ndarray) -> int:
     return int(np.flatnonzero(distance <= distance.min() * (1 + 1e-9))[0])
 
 
-def _build(template: Template, factors: tuple[int, ...], reference: int) -> Hierarchy:
+def _build(template: Template, factors: tuple[int, ...], reference: int, exact: bool = True) -> Hierarchy:
     levels = [Level(template.vertices, template.faces, reference)]
     kept, up_index, up_weight = [], [], []
     for factor in factors:
         fine = levels[-1]
         target = math.ceil(len(fine.vertices) / factor)
         try:
-            keep, faces = decimate(fine.vertices, fine.faces, target)
+            keep, faces = decimate(fine.vertices, fine.faces, target, exact=exact)
         except MeshError as error:
             sizes = [len(level.vertices) for level in levels]
             raise MeshError(

@@ -159,6 +159,30 @@ def test_too_coarse_is_refused(shape, factors, message):
         build_hierarchy(Template(*shape, name="bust"), factors, cache=False)
 
 
+@pytest.mark.parametrize("shape", [torus(), icosphere(1), grid(5, 5)], ids=["torus", "sphere", "sheet"])
+def test_by_default_a_level_ends_where_the_topology_does(shape, cache):
+    vertices, faces = shape
+    template = Template(vertices, faces, name="bust")
+    with pytest.raises(MeshError, match="stops at"):
+        build_hierarchy(template, (4, 4, 4, 4))
+    hierarchy = build_hierarchy(template)
+    assert len(hierarchy.sizes) == 5 and hierarchy.sizes[1] == -(-len(vertices) // 4)
+    loops, euler = boundary_loops(faces), euler_characteristic(len(vertices), faces)
+    for i, level in enumerate(hierarchy.levels):
+        Template(level.vertices, level.faces).check()
+        assert (boundary_loops(level.faces), euler_characteristic(len(level.vertices), level.faces)) == (loops, euler)
+        if i:
+            np.testing.assert_allclose(hierarchy.upsampling(i - 1).sum(axis=1), 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert same(build_hierarchy(template), hierarchy), "also from the cache"
+
+
+def test_where_the_factors_can_be_met_the_default_is_those(cache):
+    template = Template(*icosphere(4))
+    assert same(build_hierarchy(template), build_hierarchy(template, (4, 4, 4, 4), cache=False))
+
+
 def test_a_template_that_does_not_pass_check_is_refused():
     vertices, faces = grid(4, 4)
     with pytest.raises(MeshError, match="isolated vertex 16"):
