@@ -210,7 +210,7 @@ def _status_mb(name: str) -> float:
         return int(line.split()[1]) * 1024 / 1e6
     import torch
 
-    from bench3dmm.system.device import peak_memory_mb
+    from bench3dmm.system.machine import peak_memory_mb
 
     return peak_memory_mb(torch.device("cpu"))
 

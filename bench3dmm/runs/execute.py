@@ -21,6 +21,7 @@ from bench3dmm.record.run import Run
 from bench3dmm.runs import provenance
 from bench3dmm.runs.results import Result, load_result, result_path, save_result
 from bench3dmm.system.device import resolve_device, seeded
+from bench3dmm.system.machine import start_peak_memory
 from bench3dmm.system.storage import canonical_json
 from bench3dmm.tasks.published import base_run, run_command
 from bench3dmm.tasks.registry import check_task, get_task
@@ -135,6 +136,7 @@ def _train_and_evaluate(
     run: Run, dataset: Dataset, device: torch.device, path: Path, checkpoint: Path, progress: bool
 ) -> Result:
     started = time.perf_counter()
+    start_peak_memory(device)
     task = get_task(run.task)
     rows = task.rows(run, dataset)
     hierarchy = build_hierarchy(dataset.template)

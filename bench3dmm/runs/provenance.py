@@ -16,7 +16,8 @@ from bench3dmm.data.registry import foreign_loader
 from bench3dmm.errors import PluginError, UnknownNameError
 from bench3dmm.models.registry import model_origin
 from bench3dmm.system.checkout import ROOT
-from bench3dmm.system.device import device_name, peak_memory_mb
+from bench3dmm.system.device import device_name
+from bench3dmm.system.machine import machine, peak_memory_mb, sources_sha256
 from bench3dmm.system.origin import origin
 from bench3dmm.system.version import __version__
 from bench3dmm.tasks.registry import task_origin
@@ -85,13 +86,16 @@ def versions() -> dict[str, str]:
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Versions, commit, device, threads, peak memory (MB, of this process or its GPU, so far) and date (UTC)."""
+    """Versions, commit and sources, device and machine, threads, peak memory (MB, of this process or its GPU, since
+    `bench3dmm.system.machine.start_peak_memory`) and date (UTC)."""
     import torch
 
     return {
         "versions": versions(),
         "git": git_state(),
+        "sources_sha256": sources_sha256(),
         "device": device_name(device),
+        "machine": machine(device),
         "threads": torch.get_num_threads(),
         "peak_memory_mb": round(peak_memory_mb(device)),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench3dmm.errors import Bench3dmmError, UnknownNameError
+from bench3dmm.system.machine import processor
 
 if TYPE_CHECKING:
     import torch
@@ -68,10 +67,7 @@ def device_name(device: torch.device) -> str:
 
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return f"{model or platform.processor() or platform.machine()} ({torch.get_num_threads()} threads)"
+    return f"{processor()} ({torch.get_num_threads()} threads)"
 
 
 def usable_cores() -> int:
@@ -79,19 +75,3 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def peak_memory_mb(device: torch.device) -> float:
-    """Peak memory so far: of the GPU's allocator, or of this process (0 on Windows, which does not tell)."""
-    import sys
-
-    import torch
-
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e6
-    try:
-        import resource
-    except ImportError:
-        return 0.0
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

@@ -44,7 +44,9 @@ def test_provenance_asks_git_about_the_checkout():
 def test_the_environment_says_versions_machine_and_time():
     before = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     found = provenance.environment(torch.device("cpu"))
-    assert set(found) == {"versions", "git", "device", "threads", "peak_memory_mb", "created"}
+    assert set(found) == {
+        *("versions", "git", "sources_sha256", "device", "machine", "threads", "peak_memory_mb", "created")
+    }
     assert found["versions"] == {
         "bench3dmm": bench3dmm.__version__,
         "python": sys.version.split()[0],

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
-
-import torch
 
 from bench3dmm.runs.sweep import _default_jobs
 from bench3dmm.system import device
@@ -16,8 +13,3 @@ def test_cores_are_counted_where_the_system_has_no_affinity(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     assert device.usable_cores() == 3
     assert _default_jobs("cpu") == 3
-
-
-def test_memory_is_not_asked_for_where_the_system_does_not_tell(monkeypatch):
-    monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
-    assert device.peak_memory_mb(torch.device("cpu")) == 0
