@@ -6,7 +6,6 @@ nothing about how good a model is.
 
 from __future__ import annotations
 
-import copy
 import itertools
 import tempfile
 from collections.abc import Callable
@@ -15,12 +14,24 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
 
-from bench3dmm.checks.subject import NEAR, SIZES, NotAsked, Subject, Wrong, codes, decode, difference, encode, listed
+from bench3dmm.checks.subject import (
+    NEAR,
+    SIZES,
+    Devices,
+    NotAsked,
+    Subject,
+    Wrong,
+    codes,
+    copied,
+    decode,
+    difference,
+    encode,
+    equal,
+    listed,
+)
 from bench3dmm.checks.suite import FAILED, SKIPPED, Check, outcome_of, short
-from bench3dmm.errors import Bench3dmmError
+from bench3dmm.errors import Bench3dmmError, PluginError
 from bench3dmm.models.interface import arrange, as_coder, has_closed_form
 from bench3dmm.models.registry import check_model as check_model_name
 from bench3dmm.models.registry import closed_form, preset_names, published_training
@@ -212,7 +223,7 @@ def _seed(s: Subject) -> str:
     first, second = s.build(), s.build()
     tensors = dict(itertools.chain(second.named_parameters(), second.named_buffers()))
     for name, tensor in itertools.chain(first.named_parameters(), first.named_buffers()):
-        if name not in tensors or not torch.equal(tensor, tensors[name]):
+        if name not in tensors or not equal(tensor, tensors[name]):
             raise Wrong(
                 f"{name} differs between two models built from one seed: draw it with torch's own generator, "
                 "not with random or numpy.random"
@@ -256,7 +267,7 @@ def _learns(s: Subject) -> str:
         if not (losses[-1] < losses[0] and by_default[-1] < LEARNT * by_default[0]):
             raise Wrong(f"{told}: look at its learning rate, and at gradients that are written by hand")
     if fit(s.build(), x, mean_absolute, own, 0, progress=False)[0] != losses:
-        told += "; it draws at random while it trains, which a run's seed does not set: its runs do not repeat exactly"
+        told += "; it draws while it trains, not with torch's generator, which the run's seed sets: runs do not repeat"
     return told
 
 
@@ -276,7 +287,10 @@ def _saves(s: Subject) -> str:
     fit(model, x, mean_absolute, _schedule(s, len(x), 2), 0, progress=False)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
-        save_weights(path, s.run(), model, s.normaliser(model), s.hierarchies[0], s.faces[0])
+        try:
+            save_weights(path, s.run(), model, s.normaliser(model), s.hierarchies[0], s.faces[0])
+        except PluginError as error:
+            raise Wrong(str(error)) from None
         with seeded(987):
             loaded, _ = load_model(path)
     model.eval()
@@ -340,7 +354,7 @@ def _dtype(s: Subject) -> str:
     y = decode(model, z)
     if not z.dtype == y.dtype == torch.float32:
         raise Wrong(f"float32 meshes gave codes in {z.dtype} and meshes in {y.dtype}: keep to the input's dtype")
-    double = copy.deepcopy(model).double()
+    double = copied(model).double()
     exact_z = encode(double, x.double())
     exact_y = decode(double, z.double())
     if not exact_z.dtype == exact_y.dtype == torch.float64:
@@ -350,27 +364,12 @@ def _dtype(s: Subject) -> str:
     return "float32 and float64"
 
 
-class _Devices(TorchFunctionMode):
-    """Notes every tensor that an operation gets or gives on another device than ``meta``; single numbers may."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.elsewhere: list[str] = []
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        for leaf in tree_leaves((args, kwargs, result)):
-            if isinstance(leaf, torch.Tensor) and leaf.dim() and leaf.device.type != "meta":
-                self.elsewhere.append(f"{getattr(function, '__name__', function)} {tuple(leaf.shape)}")
-        return result
-
-
 def _device(s: Subject) -> str:
     """Everything the model computes with must follow it to a device."""
     model, x = s.fitted()
-    moved = as_coder(copy.deepcopy(model).to("meta"))  # a device without memory: what was left behind shows
+    moved = as_coder(copied(model).to("meta"))  # a device without memory: what was left behind shows
     there = torch.zeros(x.shape, device="meta")
-    with _Devices() as devices, torch.no_grad():
+    with Devices() as devices, torch.no_grad():
         try:
             moved.decode(moved.encode(there))
         except NotImplementedError as error:  # an operation that needs values
@@ -384,7 +383,7 @@ def _device(s: Subject) -> str:
         raise Wrong(_left_behind(devices.elsewhere[0]))
     if not torch.cuda.is_available():
         return "parameters and buffers follow, nothing is made elsewhere; CUDA was not tested, there is none here"
-    on_gpu = copy.deepcopy(model).to("cuda")
+    on_gpu = copied(model).to("cuda")
     z, there = encode(model, x), encode(on_gpu, x.cuda())
     if max(difference(there.cpu(), z), difference(decode(on_gpu, z.cuda()).cpu(), decode(model, z))) > 100 * NEAR:
         raise Wrong("on CUDA the model computes something else than on the CPU")

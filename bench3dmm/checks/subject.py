@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
 from bench3dmm.data.dataset import Dataset
 from bench3dmm.data.normaliser import Normaliser
@@ -117,3 +120,29 @@ def difference(a: torch.Tensor, b: torch.Tensor) -> float:
 
 def listed(names: list[str]) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
+def equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Shape and every number, also of sparse tensors, which torch does not compare."""
+    return torch.equal(*(each if each.layout == torch.strided else each.to_dense() for each in (one, other)))
+
+
+def copied(model: nn.Module) -> nn.Module:
+    """A model that shares nothing with the first; copy alone cannot copy sparse buffers."""
+    sparse = {id(buffer): buffer.clone() for buffer in model.buffers() if buffer.layout != torch.strided}
+    return copy.deepcopy(model, dict(sparse))
+
+
+class Devices(TorchFunctionMode):
+    """Notes every tensor that an operation gets or gives on another device than ``meta``; single numbers may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elsewhere: list[str] = []
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        for leaf in tree_leaves((args, kwargs, result)):
+            if isinstance(leaf, torch.Tensor) and leaf.dim() and leaf.device.type != "meta":
+                self.elsewhere.append(f"{getattr(function, '__name__', function)} {tuple(leaf.shape)}")
+        return result

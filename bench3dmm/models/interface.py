@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol, cast
 import torch
 from torch import nn
 
+from bench3dmm.errors import PluginError
+
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
@@ -17,6 +19,21 @@ if TYPE_CHECKING:
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(prediction, target) → scalar, of meshes (B, V, 3)."""
+
+
+def dense_state(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The state dict, on the CPU, as files hold it.
+
+    Raises:
+        PluginError: for a sparse buffer that is to be kept, which no file can hold.
+    """
+    state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+    if sparse := [name for name, tensor in state.items() if tensor.layout != torch.strided]:
+        raise PluginError(
+            f"the buffer {sparse[0]!r} is sparse, which files of weights do not hold: it comes from the template, so "
+            f"register_buffer({sparse[0].rpartition('.')[2]!r}, ..., persistent=False) leaves it out"
+        )
+    return state
 
 
 # --- what a model is besides a module, which torch's types cannot say: to them any attribute may be a tensor --------

@@ -13,6 +13,7 @@ from safetensors.torch import save
 from torch import nn
 
 from bench3dmm.errors import TrainingError
+from bench3dmm.models.interface import dense_state
 from bench3dmm.system.storage import canonical_json, hash_named, in_order, write_bytes
 from bench3dmm.training.schedule import Schedule
 
@@ -28,7 +29,7 @@ def save_checkpoint(
     seconds: float,
 ) -> None:
     """One file, replaced atomically: the tensors, and in its header the scalars and a hash of all of it."""
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    tensors = {f"model.{name}": tensor for name, tensor in dense_state(model).items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}

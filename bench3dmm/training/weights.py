@@ -24,7 +24,7 @@ from bench3dmm.data.normaliser import Normaliser
 from bench3dmm.errors import Bench3dmmError, DataError
 from bench3dmm.mesh.hierarchy import Hierarchy
 from bench3dmm.mesh.template import Template
-from bench3dmm.models.interface import ready_to_infer
+from bench3dmm.models.interface import dense_state, ready_to_infer
 from bench3dmm.models.registry import build_model
 from bench3dmm.record.run import Run
 from bench3dmm.system.device import resolve_device
@@ -92,7 +92,7 @@ def save_weights(
     path: Path, run: Run, model: nn.Module, normaliser: Normaliser, hierarchy: Hierarchy, dataset: Dataset
 ) -> Weights:
     """Store a trained model, and give what is stored: see `load_model`."""
-    state = {name: tensor.detach().cpu().numpy() for name, tensor in model.state_dict().items()}
+    state = {name: tensor.numpy() for name, tensor in dense_state(model).items()}
     template = dataset.template
     weights = Weights(run, state, normaliser, hierarchy, template.sha256, template.landmarks, path)
     write_weights(path, weights)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from broken_models import BROKEN, Whole
 
 from bench3dmm import models
@@ -55,6 +56,36 @@ def test_each_broken_model_fails_its_own_check_alone(name):
 
 def test_each_check_has_a_model_that_breaks_it():
     assert {check for check, _ in BROKEN.values()} == set(CHECKS)
+
+
+class Graph(Whole):
+    """Averages neighbours with a sparse matrix, as graph nets in plain PyTorch do."""
+
+    def __init__(self, hierarchy, latent, layout, persistent):
+        super().__init__(hierarchy.sizes[0], latent)
+        matrix = hierarchy.upsampling(0) @ hierarchy.downsampling(0)
+        dense = torch.from_numpy(matrix.toarray()).float()
+        self.register_buffer("average", dense.to_sparse(layout=layout), persistent=persistent)
+
+    def encode(self, x):
+        batch = len(x)
+        columns = x.transpose(0, 1).reshape(x.shape[1], -1)
+        return super().encode((self.average @ columns).view(-1, batch, 3).transpose(0, 1).contiguous())
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr])
+def test_a_model_with_sparse_buffers_takes_part_if_files_leave_them_out(monkeypatch, layout):
+    def build(hierarchy, latent, *, preset):
+        return Graph(hierarchy, latent, layout, persistent)
+
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+    registry.register("graph")(build)
+    persistent = False
+    assert {check.name: check.sentence for check in check_model("graph") if check.outcome == FAILED} == {}
+    persistent = True
+    failed = {check.name: check.sentence for check in check_model("graph") if check.outcome == FAILED}
+    assert list(failed) == ["saves"] and "register_buffer('average', ..., persistent=False)" in failed["saves"]
 
 
 def test_unknown_names_are_refused():
