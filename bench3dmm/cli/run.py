@@ -132,6 +132,7 @@ def run_sweep(
     profile: Profile = "quick",
     seeds: Seeds[int] = 3,
     jobs: Jobs[int] = 0,
+    order: Annotated[str, typer.Option(help="With several jobs: longest first, or as given.")] = "longest",
     device: Device[str] = "auto",
     results_dir: ResultsWritten = Path("results"),
     dry_run: Annotated[
@@ -158,7 +159,7 @@ def run_sweep(
     if dry_run:
         print_runs(runs, ["state"], [[stored_state(run, results_dir)] for run in runs])
         return
-    frame = sweep(runs, results_dir, device, force, progress=not quiet, jobs=jobs)
+    frame = sweep(runs, results_dir, device, force, progress=not quiet, jobs=jobs, order=order)
     print_runs(runs, *score_columns(frame))
 
 

@@ -56,6 +56,7 @@ def execute(
     progress: bool = True,
     *,
     dataset: Dataset | None = None,
+    at_once: int = 1,
 ) -> Result:
     """Train and evaluate a run and store its result, or load the result that is stored already.
 
@@ -69,6 +70,7 @@ def execute(
         force: train from the start even if a result or a checkpoint is stored.
         progress: show what happens on stderr.
         dataset: meshes to use instead of ``load_dataset(run.dataset)``; it must have that name.
+        at_once: how many trainings share the machine, for the record: times of such runs say little.
 
     Raises:
         UnknownNameError, DataError, MeshError, TrainingError: each says what to change.
@@ -86,7 +88,9 @@ def execute(
     if force:  # a forced run that is killed goes on without force: nothing of the old result may be taken for it
         path.unlink(missing_ok=True)
         shutil.rmtree(partial, ignore_errors=True)
-    result = _train_and_evaluate(run, dataset, torch_device, path, partial / "checkpoint.safetensors", progress)
+    result = _train_and_evaluate(
+        run, dataset, torch_device, path, partial / "checkpoint.safetensors", progress, at_once
+    )
     shutil.rmtree(partial, ignore_errors=True)
     return result
 
@@ -133,7 +137,7 @@ def _stored(path: Path, dataset: Dataset | None) -> Result:
 
 
 def _train_and_evaluate(
-    run: Run, dataset: Dataset, device: torch.device, path: Path, checkpoint: Path, progress: bool
+    run: Run, dataset: Dataset, device: torch.device, path: Path, checkpoint: Path, progress: bool, at_once: int
 ) -> Result:
     started = time.perf_counter()
     start_peak_memory(device)
@@ -177,6 +181,7 @@ def _train_and_evaluate(
         "test_meshes": len(rows.test),
         "parameters": parameters,
         **provenance.environment(device),
+        "trained_at_once": at_once,
         "training_seconds": round(training_seconds, 3),  # over all sittings of an interrupted run
         "seconds": round(time.perf_counter() - started, 3),
     }

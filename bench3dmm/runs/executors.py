@@ -21,6 +21,7 @@ from bench3dmm.runs.execute import execute
 from bench3dmm.runs.results import result_path
 from bench3dmm.system.device import usable_cores
 from bench3dmm.system.parallel import end_with_parent
+from bench3dmm.system.words import duration
 from bench3dmm.tasks.published import base_run
 from bench3dmm.tasks.registry import get_task
 
@@ -49,15 +50,17 @@ def train_at_once(
     plan = _Plan(list(dict.fromkeys(missing)))
     threads = max(1, usable_cores() // jobs)
     context = multiprocessing.get_context("spawn")
-    settings = (threads, str(results_dir), device, force)
-    said = 0
+    settings = (threads, str(results_dir), device, force, jobs)
+    said, started = 0, time.perf_counter()
 
     def finished(run: Run, line: str) -> None:
         nonlocal said
         said += 1
         if progress:
             label = f"[{said}/{len(plan.all)}] {run.run_id} {differences(run, runs)}"
-            print(f"{label}: {line}", file=sys.stderr, flush=True)
+            left = (time.perf_counter() - started) / said * (len(plan.all) - said)
+            rest = f"; about {duration(left)} left" if left else ""
+            print(f"{label}: {line}{rest}", file=sys.stderr, flush=True)
 
     workers: list[_Worker] = []
     try:
@@ -192,7 +195,7 @@ class _Worker:
         self.process.join()
 
 
-def _work(answers: Connection, threads: int, results_dir: str, device: str, force: bool) -> None:
+def _work(answers: Connection, threads: int, results_dir: str, device: str, force: bool, jobs: int) -> None:
     """What a worker does: a run as it comes, and an answer."""
     import torch
 
@@ -204,7 +207,7 @@ def _work(answers: Connection, threads: int, results_dir: str, device: str, forc
         run = Run.from_dict(fields)
         started = time.perf_counter()
         try:
-            result = execute(run, results_dir, device, force, progress=False)
+            result = execute(run, results_dir, device, force, progress=False, at_once=jobs)
         except Exception as error:  # whatever it is, it costs this run alone
             answers.send((False, reason_of(error)))
         else:

@@ -12,6 +12,7 @@ from bench3dmm.record.grid import differences
 from bench3dmm.record.run import Run
 from bench3dmm.runs.execute import check_names, execute
 from bench3dmm.runs.executors import reason_of, train_at_once
+from bench3dmm.runs.order import LONGEST, check_order, in_order
 from bench3dmm.runs.results import Result, result_path, to_frame
 from bench3dmm.system.device import resolve_device, usable_cores
 
@@ -29,6 +30,7 @@ def sweep(
     progress: bool = True,
     *,
     jobs: int = 1,
+    order: str = LONGEST,
     datasets: Mapping[str, Dataset] | None = None,
 ) -> pd.DataFrame:
     """Execute runs, skipping those stored; an interrupted sweep goes on where it was.
@@ -37,6 +39,7 @@ def sweep(
         runs: repeated ones are executed once.
         force: train those that are stored again.
         jobs: trainings at once, each in a process with its share of the cores; 0: one a core, on a GPU one.
+        order: with more than one job, ``longest`` first, as far as stored runs tell, or as ``given``.
         datasets: meshes by name, instead of `load_dataset`'s; only with one job.
 
     Returns:
@@ -45,6 +48,7 @@ def sweep(
     Raises:
         TrainingError: after the last run, if some failed: which, and why. The others are stored.
     """
+    check_order(order)
     runs = list(dict.fromkeys(runs))
     for run in runs:
         check_names(run)
@@ -53,6 +57,8 @@ def sweep(
     if progress:
         at_once = f"; {jobs} trainings at once" if jobs > 1 and not datasets else ""
         print(f"{len(runs) - len(missing)} of {len(runs)} runs are stored{at_once}", file=sys.stderr)
+    if jobs > 1 and not datasets:
+        missing = in_order(missing, results_dir, order)
     try:
         return _trained(runs, missing, results_dir, device, force, progress, jobs, datasets or {})
     except KeyboardInterrupt:

@@ -17,6 +17,13 @@ def listed(values: Iterable[object]) -> str:
     return f"{', '.join(rest)} and {last}" if rest else last
 
 
+def duration(seconds: float) -> str:
+    """``40 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
 def small_print(*parts: str) -> str:
     """``a · b``: a footer of those parts that say something."""
     return " · ".join(filter(None, parts))

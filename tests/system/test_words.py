@@ -31,3 +31,11 @@ def test_things_are_counted_in_their_plural(number, thing, said):
 def test_a_footer_leaves_out_parts_that_say_nothing():
     assert words.small_print("3 seeds", "", "quick") == "3 seeds · quick"
     assert words.small_print() == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.4, "0 s"), (99, "99 s"), (119, "2 min"), (5999, "100 min"), (6000, "1.7 h"), (86400, "24.0 h")],
+)
+def test_durations_are_said_as_people_do(seconds, said):
+    assert words.duration(seconds) == said
