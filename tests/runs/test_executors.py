@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from processes import nobody_left, pids, wait_for
 
 from bench3dmm.errors import TrainingError
 from bench3dmm.record.run import Run
@@ -148,25 +147,6 @@ if __name__ == "__main__":
 """
 
 
-def pids(folder):
-    return [int(path.name.removeprefix("pid-")) for path in folder.glob("pid-*")]
-
-
-def alive(pid):
-    try:
-        os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def wait_for(condition, seconds):
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.05)
-    return condition()
-
-
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks /proc who is there")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_nobody_outlives_a_sweep_that_is_stopped(here, number):
@@ -174,7 +154,7 @@ def test_nobody_outlives_a_sweep_that_is_stopped(here, number):
     process = subprocess.Popen([sys.executable, "stopped.py"], stderr=subprocess.PIPE, text=True)
     assert wait_for(lambda: len(pids(here)) == 2, 120), "both train"
     process.send_signal(number)
-    assert wait_for(lambda: not any(map(alive, pids(here))), 10)
+    assert nobody_left(here, 10)
     _, said = process.communicate(timeout=20)
     if number == signal.SIGKILL:
         assert process.returncode == -signal.SIGKILL

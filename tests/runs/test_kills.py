@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import nobody_left
 
 from bench3dmm.runs.results import load_result
 
@@ -90,19 +91,3 @@ def test_a_sweep_stopped_again_and_again_ends_as_an_undisturbed_one(tmp_path):
 def start(folder, results):
     log = (folder / "log").open("a")
     return subprocess.Popen([sys.executable, "sweeps.py", results], cwd=folder, stdout=log, stderr=log)
-
-
-def nobody_left(folder, seconds):
-    end = time.monotonic() + seconds
-    pids = [int(path.name.removeprefix("pid-")) for path in folder.glob("pid-*")]
-    while any(map(alive, pids)) and time.monotonic() < end:
-        time.sleep(0.05)
-    return not any(map(alive, pids))
-
-
-def alive(pid):
-    try:
-        os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
