@@ -29,7 +29,7 @@ def check_order(order: str) -> None:
         raise UnknownNameError("order", order, ORDERS)
 
 
-def in_order(runs: Sequence[Run], results_dir: str | Path, order: str = LONGEST) -> list[Run]:
+def by_length(runs: Sequence[Run], results_dir: str | Path, order: str = LONGEST) -> list[Run]:
     """Runs as a sweep should begin them.
 
     How long a run takes is told by stored ones of its profile, per epoch; one that nothing is known of comes first.

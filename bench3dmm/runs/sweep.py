@@ -12,7 +12,7 @@ from bench3dmm.record.grid import differences
 from bench3dmm.record.run import Run
 from bench3dmm.runs.execute import check_names, execute
 from bench3dmm.runs.executors import reason_of, train_at_once
-from bench3dmm.runs.order import LONGEST, check_order, in_order
+from bench3dmm.runs.order import LONGEST, by_length, check_order
 from bench3dmm.runs.results import Result, result_path, to_frame
 from bench3dmm.system.device import resolve_device, usable_cores
 
@@ -58,7 +58,7 @@ def sweep(
         at_once = f"; {jobs} trainings at once" if jobs > 1 and not datasets else ""
         print(f"{len(runs) - len(missing)} of {len(runs)} runs are stored{at_once}", file=sys.stderr)
     if jobs > 1 and not datasets:
-        missing = in_order(missing, results_dir, order)
+        missing = by_length(missing, results_dir, order)
     try:
         return _trained(runs, missing, results_dir, device, force, progress, jobs, datasets or {})
     except KeyboardInterrupt:

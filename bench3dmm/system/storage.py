@@ -93,7 +93,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     write_atomically(path, lambda file: file.write(content))
 
 
-def in_order(tensors: bytes) -> bytes:
+def sorted_header(tensors: bytes) -> bytes:
     """The content of a safetensors file with its header's keys sorted: the library writes metadata in a random order,
     so that equal tensors would make files that differ."""
     size = int.from_bytes(tensors[:8], "little")

@@ -14,7 +14,7 @@ from torch import nn
 
 from bench3dmm.errors import TrainingError
 from bench3dmm.models.interface import dense_state
-from bench3dmm.system.storage import canonical_json, hash_named, in_order, write_bytes
+from bench3dmm.system.storage import canonical_json, hash_named, sorted_header, write_bytes
 from bench3dmm.training.schedule import Schedule
 
 # --- checkpoints ------------------------------------------------------------------------------------------------
@@ -34,7 +34,7 @@ def save_checkpoint(
         tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header = {"losses": json.dumps(losses), "seconds": repr(seconds), "fingerprint": fingerprint}
-    write_bytes(path, in_order(save(tensors, {**header, "sha256": _hash(tensors, header)})))
+    write_bytes(path, sorted_header(save(tensors, {**header, "sha256": _hash(tensors, header)})))
 
 
 def _hash(tensors: Mapping[str, torch.Tensor], header: Mapping[str, str]) -> str:

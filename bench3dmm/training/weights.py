@@ -28,7 +28,7 @@ from bench3dmm.models.interface import dense_state, ready_to_infer
 from bench3dmm.models.registry import build_model
 from bench3dmm.record.run import Run
 from bench3dmm.system.device import resolve_device
-from bench3dmm.system.storage import canonical_json, hash_named, in_order, write_bytes
+from bench3dmm.system.storage import canonical_json, hash_named, sorted_header, write_bytes
 
 PARTS = ("model", "normaliser", "hierarchy", "template")
 
@@ -113,7 +113,7 @@ def write_weights(path: Path, weights: Weights, *, half: bool = False) -> None:
     tensors = {name: np.array(array, order="C") for name, array in tensors.items()}
     metadata = {"run": canonical_json(weights.run.as_dict()), "template_sha256": weights.template_sha256}
     content = save(tensors, metadata=metadata)
-    write_bytes(path, in_order(content))
+    write_bytes(path, sorted_header(content))
 
 
 def read_weights(path: Path) -> Weights:

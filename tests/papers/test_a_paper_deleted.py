@@ -47,7 +47,7 @@ def copy(tmp_path_factory):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, folder / name)
     for path in (folder / "results").glob("*/*.json"):
-        if path.name != "bench.json" and path.stem in own_runs():
+        if path.stem in own_runs():
             for file in path.parent.glob(f"{path.stem}.*"):
                 file.unlink()
     somebody = ("-c", "user.name=somebody", "-c", "user.email=somebody@nowhere.invalid")

@@ -10,7 +10,7 @@ from synthetic_results import make_result
 
 from bench3dmm.errors import UnknownNameError
 from bench3dmm.record.run import Run
-from bench3dmm.runs.order import GIVEN, check_order, in_order
+from bench3dmm.runs.order import GIVEN, by_length, check_order
 from bench3dmm.runs.results import save_result
 
 SMALL = Run("sphere", latent=4, profile="smoke")
@@ -31,16 +31,16 @@ def test_the_longest_comes_first_by_epochs_and_by_what_is_known_of_its_kind(tmp_
     middle = dataclasses.replace(other, seed=5)
     unknown = dataclasses.replace(SMALL, model="spiralnet")
     runs = [short, middle, long, unknown]
-    assert in_order(runs, tmp_path) == [unknown, long, middle, short], "50, 20 and 2 seconds"
-    assert in_order(runs, tmp_path, GIVEN) == runs
+    assert by_length(runs, tmp_path) == [unknown, long, middle, short], "50, 20 and 2 seconds"
+    assert by_length(runs, tmp_path, GIVEN) == runs
 
 
 def test_what_takes_as_long_stays_as_given(tmp_path):
     runs = [dataclasses.replace(SMALL, seed=seed) for seed in (3, 1, 2)]
-    assert in_order(runs, tmp_path / "none") == runs
+    assert by_length(runs, tmp_path / "none") == runs
     store(tmp_path, SMALL, 2.0)
     (tmp_path / "smoke" / "0123456789ab.json").write_text("half a f")
-    assert in_order(runs, tmp_path) == runs, "a broken result tells nothing"
+    assert by_length(runs, tmp_path) == runs, "a broken result tells nothing"
 
 
 def test_another_order_is_refused_with_the_nearest():

@@ -343,10 +343,15 @@ def _millimetres(row: Sequence[Axes], values: Sequence[float]) -> None:
     row[0].set_ylabel("generalization error (mm)")
 
 
+ENTRY_INCHES, LETTER_INCHES = 0.6, 0.07  # of a legend's entry: line and gaps, and each letter of its name
+
+
 def _legend(figure: Figure, row: Sequence[Axes]) -> None:
     if handles := legend_entries(row):
         handles = {name: handles[name] for name in in_order(handles)}
-        figure.legend(handles.values(), handles, loc="outside upper center", ncols=len(handles), handlelength=3)
+        widest = ENTRY_INCHES + LETTER_INCHES * max(map(len, handles))
+        columns = max(1, min(len(handles), int(figure.get_figwidth() / widest)))
+        figure.legend(handles.values(), handles, loc="outside upper center", ncols=columns, handlelength=3)
 
 
 def _figure_foot(panels: Sequence[Panel], setup: Setup, *notes: str) -> str:

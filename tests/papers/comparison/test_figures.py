@@ -43,6 +43,16 @@ def test_errors_over_the_latent_size(results):
     assert_texts_inside(figure)
 
 
+def test_a_legend_of_many_long_names_is_whole(results):
+    names = [f"package_of_somebody_{i}.models:build" for i in range(4)]
+    foreign = [result for name in names for result in foreign_results(SETUP, people, name, latent=16)]
+    figure = error_over_latent_figure([*results, *foreign], SETUP)
+    figure.canvas.draw()
+    within = figure.legends[0].get_window_extent().transformed(figure.transFigure.inverted())
+    assert set(names) < set(legend(figure)) and 0 <= within.x0 < within.x1 <= 1
+    assert_texts_inside(figure)
+
+
 def test_models_differ_in_shape_as_well_as_in_colour(results):
     given = [*results, *foreign_results(SETUP, people, latent=16), *foreign_results(SETUP, people, "b:c", latent=16)]
     axes = error_over_latent_figure(given, SETUP).axes[0]
