@@ -38,5 +38,9 @@ class TrainingError(Bench3dmmError):
     """A training that cannot go on, e.g. a loss that is not finite."""
 
 
+class ShortOfMemoryError(TrainingError):
+    """A training that needs more memory than there is, and what would fit."""
+
+
 class PluginError(Bench3dmmError):
     """A model, dataset or task of somebody else's package that cannot be used: whose, and why."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,19 +16,22 @@ import numpy as np
 from bench3dmm.data.normaliser import Normaliser
 from bench3dmm.data.registry import load_dataset, recipe_sha256
 from bench3dmm.data.splits import check_split
-from bench3dmm.errors import DataError
+from bench3dmm.errors import DataError, ShortOfMemoryError
 from bench3dmm.mesh.hierarchy import build_hierarchy
 from bench3dmm.models.interface import fitted_numbers, ready_to_infer
 from bench3dmm.models.registry import build_model, check_model
 from bench3dmm.record.run import Run
 from bench3dmm.runs import provenance
+from bench3dmm.runs.claims import Claim, claimed
 from bench3dmm.runs.results import Result, load_result, result_path, save_result
 from bench3dmm.system.device import resolve_device, seeded
 from bench3dmm.system.machine import start_peak_memory
-from bench3dmm.system.storage import canonical_json
+from bench3dmm.system.memory import free_memory, is_out_of_memory
+from bench3dmm.system.storage import canonical_json, hash_arrays
 from bench3dmm.tasks.published import base_run, run_command
 from bench3dmm.tasks.registry import check_task, get_task
-from bench3dmm.training.fit import fit, load_normalised
+from bench3dmm.training.checkpoint import Checkpoint
+from bench3dmm.training.fit import Training, load_normalised
 from bench3dmm.training.losses import check_loss
 from bench3dmm.training.schedule import Schedule, check_schedule
 from bench3dmm.training.step import check_optimizer
@@ -36,6 +42,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from bench3dmm.data.dataset import Dataset
+    from bench3dmm.training.shared import Shared
 
 
 def check_names(run: Run) -> None:
@@ -57,12 +64,14 @@ def execute(
     *,
     dataset: Dataset | None = None,
     at_once: int = 1,
+    wait: bool = True,
+    told: Callable[[int], object] = lambda epoch: None,
 ) -> Result:
     """Train and evaluate a run and store its result, or load the result that is stored already.
 
     Writes ``<results_dir>/<profile>/<run_id>`` ``.safetensors`` (weights, normalisation and hierarchy), ``.npz``
     (arrays) and, last, ``.json``. While it trains, a checkpoint lies in ``<results_dir>/<profile>/.partial``, from
-    which an interrupted run goes on.
+    which an interrupted run goes on, and a claim that keeps others from the same run.
 
     Args:
         run: what to train.
@@ -71,9 +80,39 @@ def execute(
         progress: show what happens on stderr.
         dataset: meshes to use instead of ``load_dataset(run.dataset)``; it must have that name.
         at_once: how many trainings share the machine, for the record: times of such runs say little.
+        wait: for whoever else trains the run now; else BusyError.
+        told: hears how many epochs are done.
 
     Raises:
         UnknownNameError, DataError, MeshError, TrainingError: each says what to change.
+    """
+    steps = execute_by_steps(
+        run, results_dir, device, force, progress, dataset=dataset, at_once=at_once, wait=wait, told=told
+    )
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def execute_by_steps(
+    run: Run,
+    results_dir: str | Path = "results",
+    device: str = "auto",
+    force: bool = False,
+    progress: bool = True,
+    *,
+    dataset: Dataset | None = None,
+    at_once: int = 1,
+    wait: bool = True,
+    told: Callable[[int], object] = lambda epoch: None,
+    shared: Shared | None = None,
+) -> Generator[None, None, Result]:
+    """`execute`, which stops after each step of the training, for whoever trains several runs in turn.
+
+    Args:
+        shared: with the trainings beside it; instead of ``at_once``.
     """
     check_names(run)
     path = result_path(run, results_dir)
@@ -83,16 +122,47 @@ def execute(
         raise DataError(f"the run is of dataset {run.dataset!r}, the dataset given is {dataset.name!r}")
 
     torch_device = resolve_device(device)
-    dataset = dataset or load_dataset(run.dataset, progress=progress)
-    partial = path.parent / ".partial" / run.run_id
-    if force:  # a forced run that is killed goes on without force: nothing of the old result may be taken for it
-        path.unlink(missing_ok=True)
-        shutil.rmtree(partial, ignore_errors=True)
-    result = _train_and_evaluate(
-        run, dataset, torch_device, path, partial / "checkpoint.safetensors", progress, at_once
+    with claimed(path, wait=wait, say=_say if progress else None) as claim:
+        if path.exists() and not force:  # whoever had the claim before stored it
+            return _stored(path, dataset)
+        dataset = dataset or load_dataset(run.dataset, progress=progress)
+        partial = path.parent / ".partial" / run.run_id
+        if force:  # a forced run that is killed goes on without force: nothing of the old result may be taken for it
+            with claim.writing():
+                path.unlink(missing_ok=True)
+                shutil.rmtree(partial, ignore_errors=True)
+        place = _Place(path, partial / "checkpoint.safetensors", torch_device, claim, progress, wait, told)
+        try:
+            result = yield from _train_and_evaluate(run, dataset, place, shared, at_once)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            said = str(error).partition("\n")[0] or type(error).__name__
+        else:
+            with claim.writing():
+                shutil.rmtree(partial, ignore_errors=True)
+            return result
+    raise ShortOfMemoryError(
+        f"{run.run_id}: out of memory before or after its training: {free_memory(torch_device)} ({said}); "
+        f"{'--device cpu, or ' if torch_device.type == 'cuda' else ''}stop what else is running"
     )
-    shutil.rmtree(partial, ignore_errors=True)
-    return result
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a run is trained, and where what comes out goes."""
+
+    path: Path
+    checkpoint: Path
+    device: torch.device
+    claim: Claim
+    progress: bool
+    wait: bool
+    told: Callable[[int], object]
 
 
 def measure_again(
@@ -115,11 +185,13 @@ def measure_again(
         if stored.provenance[name] != value:
             raise DataError(f"{path}: its {name} is not today's: it was measured on other data; run it with --force")
     torch_device = resolve_device(device)
-    model, normaliser = load_model(path, device, dataset=dataset)
-    metrics, arrays = task.measure(run, model, dataset, rows, normaliser, torch_device)
-    record = {**stored.provenance, "measured": provenance.environment(torch_device)}
-    result = Result(run, metrics, record, {**arrays, "loss": stored.arrays["loss"]})
-    save_result(result, results_dir)
+    with claimed(path) as claim:
+        model, normaliser = load_model(path, device, dataset=dataset)
+        metrics, arrays = task.measure(run, model, dataset, rows, normaliser, torch_device)
+        record = {**stored.provenance, "measured": provenance.environment(torch_device)}
+        result = Result(run, metrics, record, {**arrays, "loss": stored.arrays["loss"]})
+        with claim.writing():
+            save_result(result, results_dir)
     return result
 
 
@@ -137,9 +209,9 @@ def _stored(path: Path, dataset: Dataset | None) -> Result:
 
 
 def _train_and_evaluate(
-    run: Run, dataset: Dataset, device: torch.device, path: Path, checkpoint: Path, progress: bool, at_once: int
-) -> Result:
-    started = time.perf_counter()
+    run: Run, dataset: Dataset, place: _Place, shared: Shared | None, at_once: int
+) -> Generator[None, None, Result]:
+    started, path, device = time.perf_counter(), place.path, place.device
     start_peak_memory(device)
     task = get_task(run.task)
     rows = task.rows(run, dataset)
@@ -152,59 +224,94 @@ def _train_and_evaluate(
         **rows.hashes,
         "hierarchy_sha256": hierarchy.sha256,
         **provenance.origins(run),
-        **(_begin_with(base, model, dataset, path, device, progress) if base else {}),
+        **(_begin_with(base, model, dataset, place) if base else {}),
     }
     parameters = fitted_numbers(model)
-    if progress:
-        print(_headline(run, len(rows.train), len(rows.test), parameters, device), file=sys.stderr)
+    if place.progress:
+        _say(_headline(run, len(rows.train), len(rows.test), parameters, device))
 
     model.to(device)
-    losses, training_seconds = fit(
+    meshes = _meshes(dataset, rows.train, normaliser, device, shared)
+    training = Training(
         model,
-        load_normalised(dataset.vertices, rows.train, normaliser, device),
+        meshes,
         task.objective(run, model, dataset, rows, device),
         Schedule.of(run),
         run.seed,
-        checkpoint=checkpoint,
-        fingerprint=canonical_json(
-            {**depends_on, **run.as_dict(), "device": device.type, **provenance.versions()},
+        checkpoint=Checkpoint(
+            place.checkpoint,
+            canonical_json({**depends_on, **run.as_dict(), "device": device.type, **provenance.versions()}),
+            provenance.sitting(device),
+            place.claim.writing,
         ),
         label=run.run_id,
-        progress=progress,
+        progress=place.progress,
+        capture=shared.card.capture if shared else None,
+        at_once=lambda: shared.at_once if shared else at_once,
+        told=place.told,
     )
+    yield from training.steps()
+    del meshes
     metrics, arrays = task.measure(run, ready_to_infer(model), dataset, rows, normaliser, device)
     record = {
         **depends_on,
         "seeds": {"seed": run.seed, "split_seed": run.split_seed},
-        "epochs": len(losses),
+        "epochs": len(training.losses),
         "train_meshes": len(rows.train),
         "test_meshes": len(rows.test),
         "parameters": parameters,
         **provenance.environment(device),
-        "trained_at_once": at_once,
-        "training_seconds": round(training_seconds, 3),  # over all sittings of an interrupted run
+        "sittings": training.sittings,
+        "trained_at_once": max(sitting["trained_at_once"] for sitting in training.sittings),
+        "training_seconds": round(training.seconds, 3),  # over all sittings of an interrupted run
         "seconds": round(time.perf_counter() - started, 3),
     }
-    weights = save_weights(path.with_suffix(".safetensors"), run, model, normaliser, hierarchy, dataset)
-    record["tensors_sha256"] = weights.tensors_sha256
-    result = Result(run, metrics, record, {**arrays, "loss": np.array(losses)})
-    save_result(result, path.parent.parent)
-    if progress:
+    with place.claim.writing():
+        weights = save_weights(path.with_suffix(".safetensors"), run, model, normaliser, hierarchy, dataset)
+        record["tensors_sha256"] = weights.tensors_sha256
+        result = Result(run, metrics, record, {**arrays, "loss": np.array(training.losses)})
+        save_result(result, path.parent.parent)
+    if place.progress:
         measure = task.headline
         value = f"mean {measure.label} {measure.of(metrics):.3f} {measure.unit}".rstrip()
-        print(f"{run.run_id}: {value}, in {path}", file=sys.stderr)
+        _say(f"{run.run_id}: {value}, in {path}")
     return result
 
 
-def _begin_with(
-    base: Run, model: nn.Module, dataset: Dataset, path: Path, device: torch.device, progress: bool
-) -> dict[str, Any]:
+def _meshes(
+    dataset: Dataset, rows: np.ndarray, normaliser: Normaliser, device: torch.device, shared: Shared | None
+) -> torch.Tensor:
+    """The training meshes, normalised, on the device; shared with trainings on the same ones.
+
+    Raises:
+        ShortOfMemoryError: they do not fit there.
+    """
+
+    def load() -> torch.Tensor:
+        return load_normalised(dataset.vertices, rows, normaliser, device)
+
+    try:
+        if shared is None:
+            return load()
+        return shared.meshes(hash_arrays(rows, normaliser.mean, normaliser.deviation, salt=dataset.sha256), load)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    size = 4 * len(rows) * math.prod(dataset.vertices.shape[1:]) / 1e9
+    elsewhere = "--device cpu, or " if device.type == "cuda" else ""
+    raise ShortOfMemoryError(
+        f"out of memory: the {len(rows):,} training meshes take {size:.2f} GB, {free_memory(device)}; "
+        f"{elsewhere}a profile with fewer meshes"
+    )
+
+
+def _begin_with(base: Run, model: nn.Module, dataset: Dataset, place: _Place) -> dict[str, Any]:
     """Give a model the weights of its base run, which is executed if it is not stored; what it was, for the record.
 
     Of results stored before tensors had a hash of their own, the record keeps ``weights_sha256``, of the base's file.
     """
-    results_dir = path.parent.parent
-    execute(base, results_dir, str(device), progress=progress, dataset=dataset)
+    results_dir = place.path.parent.parent
+    execute(base, results_dir, str(place.device), progress=place.progress, dataset=dataset, wait=place.wait)
     weights = result_path(base, results_dir).with_suffix(".safetensors")
     if not weights.exists():
         command = f"{run_command(base)} --force"

@@ -36,8 +36,14 @@ def by_length(runs: Sequence[Run], results_dir: str | Path, order: str = LONGEST
     """
     if order == GIVEN:
         return list(runs)
+    seconds = expected_seconds(runs, results_dir)
+    return sorted(runs, key=lambda run: -seconds[run])
+
+
+def expected_seconds(runs: Sequence[Run], results_dir: str | Path) -> dict[Run, float]:
+    """How long each takes alone on the machine, by stored runs of its profile; infinite where none tells."""
     known = _known(results_dir, {run.profile for run in runs})
-    return sorted(runs, key=lambda run: -_seconds(run, known))
+    return {run: _seconds(run, known) for run in runs}
 
 
 def _known(results_dir: str | Path, profiles: set[str]) -> dict[tuple[object, ...], list[float]]:

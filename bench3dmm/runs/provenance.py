@@ -17,7 +17,7 @@ from bench3dmm.errors import PluginError, UnknownNameError
 from bench3dmm.models.registry import model_origin
 from bench3dmm.system.checkout import ROOT
 from bench3dmm.system.device import device_name
-from bench3dmm.system.machine import machine, peak_memory_mb, sources_sha256
+from bench3dmm.system.machine import machine, peak_memory_mb, processor, scheduler_job, sources_sha256
 from bench3dmm.system.origin import origin
 from bench3dmm.system.version import __version__
 from bench3dmm.tasks.registry import task_origin
@@ -99,6 +99,22 @@ def environment(device: torch.device) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "peak_memory_mb": round(peak_memory_mb(device)),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def sitting(device: torch.device) -> dict[str, Any]:
+    """Who trains now, for a run's list of sittings: host, processor, device, threads, job, commit and date (UTC)."""
+    import torch
+
+    job, commit = scheduler_job(), git_state()
+    return {
+        "host": platform.node(),
+        "cpu": processor(),
+        "device": device_name(device),
+        "threads": torch.get_num_threads(),
+        **({"job": job} if job else {}),
+        **({"commit": commit["commit"]} if commit else {}),
+        "began": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +12,13 @@ from typing import TYPE_CHECKING
 from bench3dmm.errors import TrainingError
 from bench3dmm.record.grid import differences
 from bench3dmm.record.run import Run
+from bench3dmm.runs.claims import POLL, BusyError
 from bench3dmm.runs.execute import check_names, execute
-from bench3dmm.runs.executors import reason_of, train_at_once
+from bench3dmm.runs.executors import train_at_once
 from bench3dmm.runs.order import LONGEST, by_length, check_order
+from bench3dmm.runs.plan import reason_of
 from bench3dmm.runs.results import Result, result_path, to_frame
+from bench3dmm.runs.side_by_side import MOST, train_side_by_side
 from bench3dmm.system.device import resolve_device, usable_cores
 
 if TYPE_CHECKING:
@@ -33,12 +38,13 @@ def sweep(
     order: str = LONGEST,
     datasets: Mapping[str, Dataset] | None = None,
 ) -> pd.DataFrame:
-    """Execute runs, skipping those stored; an interrupted sweep goes on where it was.
+    """Execute runs, skipping those stored; an interrupted sweep goes on where it was, and several share the work.
 
     Args:
         runs: repeated ones are executed once.
         force: train those that are stored again.
-        jobs: trainings at once, each in a process with its share of the cores; 0: one a core, on a GPU one.
+        jobs: trainings at once, each in a process with its share of the cores; 0: one a core. On a GPU how many at
+            most are side by side in this process; 0: as many as are measured to pay.
         order: with more than one job, ``longest`` first, as far as stored runs tell, or as ``given``.
         datasets: meshes by name, instead of `load_dataset`'s; only with one job.
 
@@ -53,14 +59,20 @@ def sweep(
     for run in runs:
         check_names(run)
     missing = [run for run in runs if force or not result_path(run, results_dir).exists()]
-    jobs = min(jobs if jobs > 0 else _default_jobs(device), len(missing)) if missing else 0
+    on_card = bool(missing) and not datasets and resolve_device(device).type == "cuda"
+    most = jobs or (MOST if on_card else usable_cores())
+    jobs = 1 if datasets else min(most, len(missing))
     if progress:
-        at_once = f"; {jobs} trainings at once" if jobs > 1 and not datasets else ""
-        print(f"{len(runs) - len(missing)} of {len(runs)} runs are stored{at_once}", file=sys.stderr)
-    if jobs > 1 and not datasets:
-        missing = by_length(missing, results_dir, order)
+        how = f"; up to {jobs} trainings side by side" if on_card else f"; {jobs} trainings at once"
+        print(f"{len(runs) - len(missing)} of {len(runs)} runs are stored{how if jobs > 1 else ''}", file=sys.stderr)
+    failures: dict[Run, str] = {}
     try:
-        return _trained(runs, missing, results_dir, device, force, progress, jobs, datasets or {})
+        if jobs > 1:
+            train = train_side_by_side if on_card else train_at_once
+            missing = by_length(missing, results_dir, order)
+            failures = train(missing, runs, results_dir, device, force, progress, jobs)
+            force = False
+        results = _one_after_another(runs, results_dir, device, force, progress, datasets or {}, failures)
     except KeyboardInterrupt:
         if progress:
             stored = sum(result_path(run, results_dir).exists() for run in runs)
@@ -69,38 +81,45 @@ def sweep(
                 file=sys.stderr,
             )
         raise
-
-
-def _trained(
-    runs: Sequence[Run],
-    missing: Sequence[Run],
-    results_dir: str | Path,
-    device: str,
-    force: bool,
-    progress: bool,
-    jobs: int,
-    datasets: Mapping[str, Dataset],
-) -> pd.DataFrame:
-    failures: dict[Run, str] = {}
-    if jobs > 1 and not datasets:
-        failures = train_at_once(missing, runs, results_dir, device, force, progress, jobs)
-        force = False
-    results: list[Result] = []
-    for number, run in enumerate(runs, 1):
-        if run in failures:
-            continue
-        stored = result_path(run, results_dir).exists() and not force
-        if progress and not stored:
-            print(f"[{number}/{len(runs)}] {run.run_id} {differences(run, runs)}: training", file=sys.stderr)
-        try:
-            results.append(execute(run, results_dir, device, force, progress, dataset=datasets.get(run.dataset)))
-        except Exception as error:  # whatever it is, it costs this run alone
-            failures[run] = reason_of(error)
     if failures:
         lines = [f"{run.run_id} ({differences(run, runs)}): {reason}" for run, reason in failures.items()]
         raise TrainingError(f"{len(failures)} of {len(runs)} runs failed:\n" + "\n".join(lines))
     return to_frame(results)
 
 
-def _default_jobs(device: str) -> int:
-    return 1 if resolve_device(device).type == "cuda" else usable_cores()
+def _one_after_another(
+    runs: Sequence[Run],
+    results_dir: str | Path,
+    device: str,
+    force: bool,
+    progress: bool,
+    datasets: Mapping[str, Dataset],
+    failures: dict[Run, str],
+) -> list[Result]:
+    """Results of runs that have not failed yet, in their order; why others fail is added to ``failures``.
+
+    What another sweep trains is left to it, and asked for again when nothing else is to be done.
+    """
+    results: dict[Run, Result] = {}
+    waiting = deque((number, run) for number, run in enumerate(runs, 1) if run not in failures)
+    busy: set[Run] = set()  # when they were last asked for
+    while waiting:
+        number, run = waiting.popleft()
+        stored = result_path(run, results_dir).exists() and not force
+        label = f"[{number}/{len(runs)}] {run.run_id} {differences(run, runs)}"
+        try:
+            if not stored and run not in busy and progress:
+                print(f"{label}: training", file=sys.stderr)
+            results[run] = execute(
+                run, results_dir, device, force, progress, dataset=datasets.get(run.dataset), wait=False
+            )
+        except BusyError as error:
+            if run not in busy and progress:
+                print(f"{error}; it is left to that", file=sys.stderr)
+            busy.add(run)
+            waiting.append((number, run))
+            if all(one in busy for _, one in waiting):
+                time.sleep(POLL)
+        except Exception as error:  # whatever it is, it costs this run alone
+            failures[run] = reason_of(error)
+    return [results[run] for run in runs if run in results]

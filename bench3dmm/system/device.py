@@ -48,6 +48,37 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
         yield
 
 
+class Draws:
+    """Random numbers of one's own: a context in which torch's generators, of the CPU and of a GPU that is given, are
+    where they were when it was last left. Whoever draws between two of its blocks changes nothing in them."""
+
+    def __init__(self, device: torch.device) -> None:
+        import torch
+
+        self.generators = [torch.default_generator]
+        if device.type == "cuda":
+            index = torch.cuda.current_device() if device.index is None else device.index
+            self.generators.append(torch.cuda.default_generators[index])
+        self.states = self.others = [one.get_state() for one in self.generators]
+
+    def seed(self, seed: int) -> None:
+        with self:
+            for generator in self.generators:
+                generator.manual_seed(seed)
+
+    def __enter__(self) -> None:
+        self.others = self._exchange(self.states)
+
+    def __exit__(self, *_: object) -> None:
+        self.states = self._exchange(self.others)
+
+    def _exchange(self, states: list[torch.Tensor]) -> list[torch.Tensor]:
+        before = [one.get_state() for one in self.generators]
+        for generator, state in zip(self.generators, states, strict=True):
+            generator.set_state(state)
+        return before
+
+
 @contextmanager
 def full_precision() -> Iterator[None]:
     """Float32 products in float32 inside the block, whatever the caller has set: no TF32, no bfloat16."""

@@ -36,9 +36,14 @@ def machine(device: torch.device) -> dict[str, Any]:
     }
     if device.type == "cuda":
         found["gpu"] = {"driver": driver(), "cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}
-    if job := next((os.environ[name] for name in JOBS if os.environ.get(name)), None):
+    if job := scheduler_job():
         found["job"] = job
     return found
+
+
+def scheduler_job() -> str | None:
+    """Of `JOBS`, where this process belongs to one."""
+    return next((os.environ[name] for name in JOBS if os.environ.get(name)), None)
 
 
 def processor() -> str:

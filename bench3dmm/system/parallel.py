@@ -22,14 +22,20 @@ import torch
 
 
 class Workers:
-    """Up to ``most`` threads, and no more than torch uses; a context manager. Inside, an operation has one thread."""
+    """Up to ``most`` threads, and no more than torch uses; a context manager. Inside, an operation has one thread.
 
-    def __init__(self, most: int) -> None:
+    None instead of a number is this thread, with torch's settings left alone.
+    """
+
+    def __init__(self, most: int | None) -> None:
+        self.untouched = most is None
         self.cores = torch.get_num_threads()
-        self.count = max(1, min(self.cores, most))
+        self.count = max(1, min(self.cores, most or 1))
         self.pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Workers:
+        if self.untouched:
+            return self
         torch.set_num_threads(1)
         if self.count > 1:  # the setting is partly global, partly of each thread
             self.pool = ThreadPoolExecutor(self.count, "bench3dmm", torch.set_num_threads, (1,))
@@ -39,7 +45,8 @@ class Workers:
         if self.pool:
             self.pool.shutdown()
             self.pool = None
-        torch.set_num_threads(self.cores)
+        if not self.untouched:
+            torch.set_num_threads(self.cores)
 
     def map(self, function: Callable[..., Any], items: Iterable[Any]) -> list[Any]:
         """The function's values, in the order of the items."""

@@ -14,6 +14,8 @@ import torch
 from torch import nn
 
 from bench3dmm.errors import UnknownNameError
+from bench3dmm.system.card import Capture, capture_graph
+from bench3dmm.system.memory import is_out_of_memory
 from bench3dmm.system.parallel import Workers
 from bench3dmm.training.objective import Loss, Objective, as_objective, reconstruction_loss
 
@@ -127,13 +129,14 @@ class GraphedStep:
         objective: Objective | Loss,
         optimizer: torch.optim.Optimizer,
         batch_size: int,
-        capture: Callable[[Callable[[], None]], Callable[[], None]] | None = None,
+        capture: Capture | None = None,
+        label: str = "",
     ) -> None:
         self.model, self.meshes, self.objective, self.optimizer = model, meshes, as_objective(objective), optimizer
         self.total = torch.zeros((), device=meshes.device)
         self.batch_size = batch_size
         self.examples: tuple[torch.Tensor, ...] = ()  # where a captured step reads them
-        self.capture = capture or capture_graph
+        self.capture, self.label = capture or capture_graph, label
         self.replay: Callable[[], None] | None = None
         self.until_capture = WARM_UP
 
@@ -164,13 +167,10 @@ class GraphedStep:
         try:
             self.replay = self.capture(lambda: self._step(*self.examples))
         except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise
             reason = str(error).partition("\n")[0]
-            print(f"no CUDA graph of this model ({reason}); its kernels are launched one by one", file=sys.stderr)
-
-
-def capture_graph(launch: Callable[[], None]) -> Callable[[], None]:
-    """Record what ``launch`` puts on the current GPU, without running it; returns the replay."""
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        launch()
-    return graph.replay
+            whose = f"{self.label}: " if self.label else ""
+            print(
+                f"{whose}no CUDA graph of this model ({reason}); its kernels are launched one by one", file=sys.stderr
+            )

@@ -51,7 +51,7 @@ def test_unknown_names_are_refused_before_anything_is_loaded(tmp_path, field, va
 def test_stored_run_is_not_trained_again_unless_forced(tmp_path, spheres, monkeypatch):
     first = execute(PCA, tmp_path, "cpu", progress=False, dataset=spheres)
     created = result_path(PCA, tmp_path).stat().st_mtime_ns
-    monkeypatch.setattr("bench3dmm.runs.execute.fit", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr("bench3dmm.runs.execute.Training", lambda *_, **__: pytest.fail("trained again"))
     again = execute(PCA, tmp_path, "cpu", progress=False)
     assert again.metrics == first.metrics
     assert result_path(PCA, tmp_path).stat().st_mtime_ns == created
@@ -73,7 +73,7 @@ def test_a_killed_forced_run_leaves_no_old_result(tmp_path, spheres, monkeypatch
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bench3dmm.runs.execute.fit", stop)
+    monkeypatch.setattr("bench3dmm.runs.execute.Training", stop)
     with pytest.raises(KeyboardInterrupt):
         execute(PCA, tmp_path, "cpu", force=True, progress=False, dataset=spheres)
     assert not result_path(PCA, tmp_path).exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import signal
 import subprocess
 import sys
@@ -13,9 +12,9 @@ from processes import nobody_left, pids, wait_for
 
 from bench3dmm.errors import TrainingError
 from bench3dmm.record.run import Run
-from bench3dmm.runs import executors
-from bench3dmm.runs.executors import _Plan
-from bench3dmm.runs.results import result_path
+from bench3dmm.runs import claims
+from bench3dmm.runs.execute import execute
+from bench3dmm.runs.results import load_result, result_path
 from bench3dmm.runs.sweep import sweep
 
 HELPERS = Path(__file__).parents[1] / "helpers"
@@ -163,41 +162,39 @@ def test_nobody_outlives_a_sweep_that_is_stopped(here, number):
         assert "stopped: 0 of 2 runs are stored; the same command goes on" in said and "Traceback" not in said
 
 
-# --- in which order ---------------------------------------------------------------------------------------------
+# --- several sweeps on one folder ---------------------------------------------------------------------------------
+
+SHARED = SWEEP.replace('"2"]', "sys.argv[1]]").replace("epochs=1000", "epochs=8")
 
 
-@pytest.fixture
-def based(monkeypatch):
-    """Runs of seed 1 and 2 begin with the one of seed 0."""
-    first = Run("faces", seed=0)
-    monkeypatch.setattr(executors, "base_run", lambda run: first if run.seed in (1, 2) else None)
-    return [first, *(dataclasses.replace(first, seed=seed) for seed in (1, 2, 3))]
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_two_sweeps_on_one_folder_share_the_work(here, jobs):
+    """Each run is trained by one of them, and both end with all."""
+    (here / "sharing.py").write_text(SHARED)
+    both = [
+        subprocess.Popen([sys.executable, "sharing.py", str(jobs)], stderr=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    said = [process.communicate(timeout=200)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    results = [load_result(path) for path in Path("results/smoke").glob("*.json")]
+    assert len(results) == 2
+    assert [len(result.provenance["sittings"]) for result in results] == [1, 1], "nothing was trained twice"
+    assert list(Path("results/smoke/.partial").iterdir()) == []
 
 
-def test_what_others_begin_with_comes_first_and_once(based, tmp_path):
-    first, second, third, other = based
-    assert executors._bases([second, third, other], tmp_path) == [first]
-    plan = _Plan([first, second, third, other])
-    assert [plan.next_run(alone=True) for _ in range(3)] == [first, other, None], "the others wait for their base"
-    assert plan.end(first, (True, "1 mm"), None) == "1 mm"
-    assert [plan.next_run(alone=False) for _ in range(3)] == [second, third, None]
-
-
-def test_runs_fail_with_their_base(based):
-    first, second, third, other = based
-    plan = _Plan(based)
-    plan.next_run(alone=True)
-    assert plan.end(first, (False, "no disk"), None) == "failed, no disk"
-    assert [run for run, _ in plan.given_up()] == [second, third]
-    assert plan.next_run(alone=True) == other and plan.end(other, (True, ""), None) == "" and plan.done
-    assert plan.failures[third] == f"{first.run_id}, which it begins with, failed: no disk"
-
-
-def test_who_died_is_tried_alone_and_last(based):
-    first, *_, other = based
-    plan = _Plan([first, other])
-    assert [plan.next_run(alone=True), plan.next_run(alone=False)] == [first, other]
-    assert plan.end(first, None, -9) == "" and plan.next_run(alone=False) is None
-    plan.end(other, (True, ""), None)
-    assert plan.next_run(alone=True) == first
-    assert "signal 9" in plan.end(first, None, -9) and plan.done and list(plan.failures) == [first]
+def test_who_slept_through_its_claim_is_left_to_who_took_it_over(here, monkeypatch):
+    """Its worker is stopped, another sweep trains the run, and the one that wakes writes nothing."""
+    monkeypatch.setattr(claims, "STALE", 1.0)
+    (here / "sharing.py").write_text(SHARED.replace("(2, 3)", "(2,)"))
+    process = subprocess.Popen([sys.executable, "sharing.py", "1"], stderr=subprocess.PIPE, text=True)
+    assert wait_for(lambda: list(Path("results/smoke/.partial").glob("*/checkpoint.safetensors")), 120)
+    process.send_signal(signal.SIGSTOP)
+    run = Run(DATASET, model="at_once:slow", latent=2, profile="smoke", epochs=8)
+    result = execute(run, "results", "cpu", progress=False)
+    files = {path: path.stat().st_mtime_ns for path in Path("results/smoke").glob("[!.]*")}
+    process.send_signal(signal.SIGCONT)
+    _, said = process.communicate(timeout=100)
+    assert process.returncode == 0, said
+    assert "has taken it over and ended while this process slept" in said
+    assert files == {path: path.stat().st_mtime_ns for path in Path("results/smoke").glob("[!.]*")}
+    assert len(result.provenance["sittings"]) == 2 and list(Path("results/smoke/.partial").iterdir()) == []

@@ -38,7 +38,7 @@ def test_sweep_goes_on_after_a_failure_and_skips_what_is_stored(tmp_path, sphere
 def test_a_sweep_with_nothing_to_train_asks_for_no_device(spheres, tmp_path, monkeypatch):
     run = Run("sphere", model="pca", latent=2)
     sweep([run], tmp_path, "cpu", progress=False, jobs=1, datasets={"sphere": spheres})
-    monkeypatch.setattr(sweeps, "_default_jobs", lambda _: pytest.fail("nothing is missing"))
+    monkeypatch.setattr(sweeps, "resolve_device", lambda _: pytest.fail("nothing is missing"))
     frame = sweep([run], tmp_path, progress=False, jobs=0, datasets={"sphere": spheres})
     assert len(frame) == 1
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from bench3dmm.runs.sweep import _default_jobs
+import torch
+
 from bench3dmm.system import device
 
 
@@ -12,4 +13,19 @@ def test_cores_are_counted_where_the_system_has_no_affinity(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     assert device.usable_cores() == 3
-    assert _default_jobs("cpu") == 3
+
+
+def test_draws_are_ones_own_whoever_draws_between():
+    one, other = device.Draws(torch.device("cpu")), device.Draws(torch.device("cpu"))
+    one.seed(1)
+    other.seed(2)
+    outside = torch.get_rng_state()
+    drawn = {1: [], 2: []}
+    for _ in range(3):
+        for seed, draws in ((1, one), (2, other)):
+            with draws:
+                drawn[seed].append(torch.rand(5))
+    assert torch.equal(torch.get_rng_state(), outside)
+    for seed, parts in drawn.items():
+        alone = torch.Generator().manual_seed(seed)
+        assert torch.equal(torch.cat(parts), torch.cat([torch.rand(5, generator=alone) for _ in range(3)]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 
@@ -12,11 +13,12 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from bench3dmm.errors import TrainingError
-from bench3dmm.training.checkpoint import resume, save_checkpoint
+from bench3dmm.training.checkpoint import Checkpoint
 from bench3dmm.training.schedule import Schedule
 from bench3dmm.training.step import make_optimizer
 
 SCHEDULE = Schedule(epochs=4, batch_size=4, learning_rate=1e-3, decay=0.99, weight_decay=5e-5)
+SITTINGS = [{"host": "here", "first_epoch": 1, "last_epoch": 2, "seconds": 3.5}]
 
 
 def trained(steps=2):
@@ -33,14 +35,14 @@ def trained(steps=2):
 @pytest.fixture
 def written(tmp_path):
     model, optimizer = trained()
-    save_checkpoint(tmp_path / "c.safetensors", "print", model, optimizer, [0.5, 0.25], 3.5)
+    Checkpoint(tmp_path / "c.safetensors", "print").save(model, optimizer, [0.5, 0.25], SITTINGS)
     return tmp_path / "c.safetensors", model, optimizer
 
 
 def test_what_was_written_comes_back(written):
     path, model, optimizer = written
     fresh, state = trained(1)
-    assert resume(path, "print", fresh, state, SCHEDULE) == ([0.5, 0.25], 3.5)
+    assert Checkpoint(path, "print").resume(fresh, state, SCHEDULE) == ([0.5, 0.25], SITTINGS)
     for name, tensor in model.state_dict().items():
         assert torch.equal(fresh.state_dict()[name], tensor)
     for one, other in zip(optimizer.state_dict()["state"].values(), state.state_dict()["state"].values(), strict=True):
@@ -56,7 +58,7 @@ def test_any_bit_that_flips_is_noticed(written):
         path.write_bytes(bytes(damaged))
         fresh, state = trained(1)
         try:
-            assert resume(path, "print", fresh, state, SCHEDULE) == ([], 0.0), "it starts over"
+            assert Checkpoint(path, "print").resume(fresh, state, SCHEDULE) == ([], []), "it starts over"
         except TrainingError as error:
             assert re.search(r"c\.safetensors.*delete it", str(error))
             refused += 1
@@ -66,13 +68,27 @@ def test_any_bit_that_flips_is_noticed(written):
 def test_equal_states_make_equal_files(written, tmp_path):
     path, model, optimizer = written
     for i in range(8):
-        save_checkpoint(tmp_path / f"{i}", "print", model, optimizer, [0.5, 0.25], 3.5)
+        Checkpoint(tmp_path / f"{i}", "print").save(model, optimizer, [0.5, 0.25], SITTINGS)
         assert (tmp_path / f"{i}").read_bytes() == path.read_bytes()
+
+
+def test_it_is_written_in_the_context_that_may_refuse(written):
+    path, model, optimizer = written
+    before = path.read_bytes()
+
+    @contextlib.contextmanager
+    def refuses():
+        raise TrainingError("not yours")
+        yield
+
+    with pytest.raises(TrainingError, match="not yours"):
+        Checkpoint(path, "print", writing=refuses).save(model, optimizer, [0.5], SITTINGS)
+    assert path.read_bytes() == before
 
 
 def test_one_without_a_hash_or_of_more_epochs_starts_over(written, capsys):
     path, model, optimizer = written
-    assert resume(path, "print", model, optimizer, dataclasses.replace(SCHEDULE, epochs=1)) == ([], 0.0)
+    assert Checkpoint(path, "print").resume(model, optimizer, dataclasses.replace(SCHEDULE, epochs=1)) == ([], [])
     save_file(load_file(path), path, {"losses": "[0.5]", "seconds": "1.0", "fingerprint": "print"})
-    assert resume(path, "print", model, optimizer, SCHEDULE) == ([], 0.0)
+    assert Checkpoint(path, "print").resume(model, optimizer, SCHEDULE) == ([], [])
     assert "starts over" in capsys.readouterr().err
