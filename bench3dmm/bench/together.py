@@ -22,7 +22,11 @@ def train_together(count: int, device: str, case: Case) -> dict[str, Any]:
     settings = {**asdict(case), "device": device, "seconds": SECONDS, "begin": time.time() + HEAD_START}
     environment = {"OMP_NUM_THREADS": str(threads)}
     processes = [start("throughput", environment=environment, **settings) for _ in range(count)]
-    done = [finish(process, "throughput", settings) for process in processes]
+    try:
+        done = [finish(process, "throughput", settings) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()  # where one failed, or the wait was interrupted
     steps = sum(each["steps"] / each["seconds"] for each in done)
     return {
         **asdict(case),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench3dmm.errors import Bench3dmmError
+from bench3dmm.system import processes
 
 if TYPE_CHECKING:
     import torch
@@ -32,8 +33,8 @@ def in_process(task: str, *, environment: dict[str, str] | None = None, **settin
     return finish(process, task, settings)
 
 
-def start(task: str, *, environment: dict[str, str] | None = None, **settings: Any) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
+def start(task: str, *, environment: dict[str, str] | None = None, **settings: Any) -> processes.Started[str]:
+    process = processes.start(
         [sys.executable, "-m", "bench3dmm.bench.worker", task],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -48,8 +49,11 @@ def start(task: str, *, environment: dict[str, str] | None = None, **settings: A
     return process
 
 
-def finish(process: subprocess.Popen[str], task: str, settings: dict[str, Any]) -> dict[str, Any]:
-    output, errors = process.communicate()
+def finish(process: processes.Started[str], task: str, settings: dict[str, Any]) -> dict[str, Any]:
+    try:
+        output, errors = process.communicate()
+    finally:
+        process.kill()  # where the wait was interrupted
     if process.returncode:
         lines = errors.strip().splitlines() or [f"exit code {process.returncode}, out of memory?"]
         raise Bench3dmmError(f"measuring {task} of {settings} failed: {lines[-1]}")

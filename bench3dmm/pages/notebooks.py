@@ -41,7 +41,7 @@ def run_notebook(
         UnknownNameError: a parameter the notebook does not have (papermill itself would only warn).
         NotebookError: no such notebook, papermill is not installed, or a cell failed.
     """
-    papermill, failures = _import_papermill()
+    papermill, failures, new_kernel = _import_papermill()
     path, output = Path(path).resolve(), Path(output).resolve()
     if not path.is_file():
         raise NotebookError(f"{path}: no such notebook; the project's are in {FOLDER}")
@@ -51,17 +51,22 @@ def run_notebook(
             raise UnknownNameError(f"parameter of {path.name}", name, known)
 
     output.parent.mkdir(parents=True, exist_ok=True)
+    kernel, stopped = new_kernel(kernel_name=KERNEL), False
     try:
         papermill.execute_notebook(
             str(path),
             str(output),
             parameters=dict(parameters),
             kernel_name=KERNEL,
+            km=kernel,
             cwd=str(path.parent),
             progress_bar=progress,
             stdout_file=sys.stdout if progress else None,
             stderr_file=sys.stderr if progress else None,
         )
+    except KeyboardInterrupt:
+        stopped = True
+        raise
     except failures.DeadKernelError as error:
         raise NotebookError(
             f"{path.name}: its kernel died ({error}); too little memory, or a broken GL driver"
@@ -71,6 +76,8 @@ def run_notebook(
             f"{path.name}, cell {error.cell_index}: {error.ename}: {error.evalue}\n"
             f"The notebook up to that cell, with the traceback: {output}"
         ) from error
+    finally:
+        kernel.end(now=stopped)  # whatever it does: a training goes on from its last epoch
     return output
 
 
@@ -108,17 +115,23 @@ def run_notebooks(
         "results_dir": str(Path(results_dir).resolve()),
         "figures_dir": str(output_dir / "figures"),
     }
-    written = []
-    for number, (notebook, more) in enumerate(zip(notebooks, further, strict=True), 1):
-        label = f"[{number}/{len(notebooks)}] {notebook.stem}"
+    written: list[Path] = []
+    try:
+        for number, (notebook, more) in enumerate(zip(notebooks, further, strict=True), 1):
+            label = f"[{number}/{len(notebooks)}] {notebook.stem}"
+            if progress:
+                print(f"{label} …", file=sys.stderr, flush=True)
+            started = time.perf_counter()
+            output = run_notebook(notebook, output_dir / notebook.name, {**parameters, **more}, progress=progress)
+            write_text(output.with_suffix(".html"), web_page(output))
+            if progress:
+                print(f"{label}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+            written.append(output)
+    except KeyboardInterrupt:
         if progress:
-            print(f"{label} …", file=sys.stderr, flush=True)
-        started = time.perf_counter()
-        output = run_notebook(notebook, output_dir / notebook.name, {**parameters, **more}, progress=progress)
-        write_text(output.with_suffix(".html"), web_page(output))
-        if progress:
-            print(f"{label}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
-        written.append(output)
+            done = f"{len(written)} of {len(notebooks)} notebooks are done"
+            print(f"\nstopped: {done}; the same command goes on, what is stored is not trained again", file=sys.stderr)
+        raise
     return written
 
 
@@ -137,7 +150,7 @@ def _for_each(notebooks: Sequence[Path], options: Mapping[str, object]) -> list[
     """The options that each notebook has as parameters. One that none has would be lost without a word."""
     if not options:
         return [{} for _ in notebooks]
-    papermill, _ = _import_papermill()
+    papermill, *_ = _import_papermill()
     known = [papermill.inspect_notebook(str(notebook)) for notebook in notebooks]
     for name in options:
         if not any(name in parameters for parameters in known):
@@ -154,11 +167,14 @@ def web_page(notebook: str | Path) -> str:
 
 
 def _import_papermill():
-    """papermill, and a namespace with what its runs can raise."""
+    """papermill, a namespace with what its runs can raise, and what makes a kernel."""
     try:
         import papermill
         from nbclient.exceptions import DeadKernelError
         from papermill.exceptions import PapermillExecutionError
+
+        from bench3dmm.pages.kernels import Kernel
     except ImportError as error:
         raise NotebookError("papermill is not installed: pip install 'bench3dmm[notebooks]'") from error
-    return papermill, SimpleNamespace(DeadKernelError=DeadKernelError, PapermillExecutionError=PapermillExecutionError)
+    failures = SimpleNamespace(DeadKernelError=DeadKernelError, PapermillExecutionError=PapermillExecutionError)
+    return papermill, failures, Kernel

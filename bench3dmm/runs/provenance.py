@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bench3dmm.data.registry import foreign_loader
 from bench3dmm.errors import PluginError, UnknownNameError
 from bench3dmm.models.registry import model_origin
+from bench3dmm.system import processes
 from bench3dmm.system.checkout import ROOT
 from bench3dmm.system.device import device_name
 from bench3dmm.system.machine import machine, peak_memory_mb, processor, scheduler_job, sources_sha256
@@ -124,7 +125,7 @@ def git_state() -> dict[str, Any] | None:
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(ROOT), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+        done = processes.run(command, capture_output=True, text=True, timeout=20, check=True)
         return done.stdout.strip()
 
     try:

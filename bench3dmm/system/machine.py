@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench3dmm.system.checkout import ROOT
+from bench3dmm.system.processes import run
 
 if TYPE_CHECKING:
     import torch
@@ -81,7 +82,7 @@ def driver() -> str | None:
     """The version of NVIDIA's driver; None where nothing tells."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
+        said = run(command, capture_output=True, text=True, timeout=20, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return None
     return said.partition("\n")[0].strip() or None

@@ -20,6 +20,8 @@ from typing import Any
 
 import torch
 
+from bench3dmm.system.processes import killed_with_parent
+
 
 class Workers:
     """Up to ``most`` threads, and no more than torch uses; a context manager. Inside, an operation has one thread.
@@ -58,6 +60,7 @@ def end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is None:
         return
+    killed_with_parent()  # also while it computes in C and no other thread gets its turn
 
     def watch() -> None:
         multiprocessing.connection.wait([parent.sentinel])

@@ -14,6 +14,7 @@ import numpy as np
 
 from bench3dmm.errors import UnknownNameError
 from bench3dmm.mesh.normals import vertex_normals
+from bench3dmm.system.processes import run
 from bench3dmm.view.camera import View
 
 RENDERER_VARIABLE = "BENCH3DMM_RENDERER"
@@ -91,7 +92,7 @@ raise SystemExit(0 if image.min() < image.max() else 1)
 def _opengl_works() -> bool:
     _prefer_egl()
     try:
-        probe = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, timeout=PROBE_SECONDS)
+        probe = run([sys.executable, "-c", PROBE], capture_output=True, timeout=PROBE_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
         return False
     return probe.returncode == 0

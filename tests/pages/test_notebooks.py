@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from sphere_sets import sphere_dataset
+from written_notebooks import write_notebook
 
 from bench3dmm.cli import app as cli
 from bench3dmm.data.imports.meshes import import_meshes
@@ -23,14 +23,6 @@ nbformat = pytest.importorskip("nbformat")
 pytest.importorskip("papermill")
 
 COMMITTED = sorted(notebooks.FOLDER.glob("*.ipynb"))
-
-
-def write_notebook(path: Path, *sources: str) -> Path:
-    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
-    book.cells[0].metadata["tags"] = ["parameters"]
-    book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(book, path)
-    return path
 
 
 def test_parameters_reach_the_notebook(tmp_path):
