@@ -8,10 +8,10 @@ PROFILE ?= quick
 RESULTS ?= $(if $(filter quick,$(PROFILE)),results,output/results)
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test setup lint notebooks format citation clean
+.PHONY: help reproduce test test-gpu setup lint notebooks format citation clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 reproduce: setup ## train a stored run again and compare, then draw everything into output/ (see README)
 	$(BIN)/bench3dmm verify
@@ -20,6 +20,11 @@ reproduce: setup ## train a stored run again and compare, then draw everything i
 test: setup lint ## the checks of lint, pytest and the notebooks against their stored outputs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=1800 notebooks/*.ipynb
+
+test-gpu: setup ## the tests that need a GPU; says so where there is none
+	@if $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \
+	  $(BIN)/python -m pytest -n 0 -m gpu; \
+	else echo "GPU tests: not run, torch sees no CUDA device"; fi
 
 setup: $(STAMP) ## the virtual environment .venv, with the versions of constraints.txt
 

@@ -19,6 +19,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 pytest_plugins = ["foreign_package", "packages"]
 
 
+def pytest_collection_modifyitems(items):
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="not run: torch sees no CUDA device"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def scratch_cache(tmp_path_factory):
     """Nothing that tests build reaches the user's cache."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -109,25 +110,39 @@ def closed_form(device: str, meshes: int, **fields: Any) -> dict[str, float]:
     return {"fit_s": min(seconds), "peak_mb": peak_mb()}
 
 
-def throughput(device: str, seconds: float, begin: float, **fields: Any) -> dict[str, float]:
-    """Training steps a second from the moment ``begin`` (of `time.time`) on, for ``seconds``."""
+def throughput(device: str, seconds: float, begin: float, lanes: int, **fields: Any) -> dict[str, float]:
+    """Training steps a second from the moment ``begin`` (of `time.time`) on, for ``seconds``.
+
+    Args:
+        lanes: trainings in this process, a step of each in turn: on a GPU they run side by side.
+    """
     import torch
 
     from bench3dmm.bench.cases import Case, synthetic_meshes, training_step
+    from bench3dmm.system.card import CudaCard
 
     case = Case(**fields)
     hierarchy = case.hierarchy()
-    place = torch.device(device)
-    steps = training_step("engine", case, hierarchy, synthetic_meshes(case, hierarchy.sizes[0], place))
-    steps(5)
+    device_ = torch.device(device)
+    meshes = synthetic_meshes(case, hierarchy.sizes[0], device_)
+    card = CudaCard(device_) if device_.type == "cuda" else None
+    places = [card.lane() if card else contextlib.nullcontext() for _ in range(lanes)]
+    trainings = []
+    for place in places:
+        with place:
+            trainings.append(training_step("engine", case, hierarchy, meshes))
+            trainings[-1](5)
     ready = time.time()
     time.sleep(max(0.0, begin - time.time()))
     count, started = 0, time.perf_counter()
     while time.perf_counter() - started < seconds:
-        steps(10)
-        count += 10
-        if place.type == "cuda":
-            torch.cuda.synchronize(place)
+        for _ in range(10):
+            for place, steps in zip(places, trainings, strict=True):
+                with place:
+                    steps(1)
+        count += 10 * lanes
+        if card:
+            card.wait()
     return {"steps": count, "seconds": time.perf_counter() - started, "late": max(0.0, ready - begin)}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import signal
 
 import typer
 from typer.models import CommandInfo
@@ -11,6 +10,7 @@ from typer.models import CommandInfo
 from bench3dmm.cli import bench, data, listing, models, notebooks, results, run
 from bench3dmm.cli.show import EXIT_FAILED, EXIT_USAGE
 from bench3dmm.errors import Bench3dmmError, UnknownNameError
+from bench3dmm.system.stops import heed
 
 ORDER = (
     "run",
@@ -70,7 +70,7 @@ _flow_help(app)
 
 def main() -> None:
     """Entry point: errors of this library are one line on stderr and an exit code; SIGTERM is as orderly as Ctrl-C."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    heed()
     try:
         app()
     except UnknownNameError as error:

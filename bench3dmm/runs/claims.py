@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 
 from bench3dmm.errors import TrainingError
 from bench3dmm.system.machine import scheduler_job
+from bench3dmm.system.stops import check_stop
 from bench3dmm.system.storage import write_json
 from bench3dmm.system.words import duration
 
@@ -148,6 +149,7 @@ def claimed(result: Path, *, wait: bool = True, say: Callable[[str], None] | Non
                 say(f"{busy}; waiting for what comes out")
                 say = None
         time.sleep(POLL)
+        check_stop()
     try:
         yield claim
     finally:

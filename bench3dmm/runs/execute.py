@@ -27,6 +27,7 @@ from bench3dmm.runs.results import Result, load_result, result_path, save_result
 from bench3dmm.system.device import resolve_device, seeded
 from bench3dmm.system.machine import start_peak_memory
 from bench3dmm.system.memory import free_memory, is_out_of_memory
+from bench3dmm.system.stops import check_stop
 from bench3dmm.system.storage import canonical_json, hash_arrays
 from bench3dmm.tasks.published import base_run, run_command
 from bench3dmm.tasks.registry import check_task, get_task
@@ -90,6 +91,7 @@ def execute(
         run, results_dir, device, force, progress, dataset=dataset, at_once=at_once, wait=wait, told=told
     )
     while True:
+        check_stop()
         try:
             next(steps)
         except StopIteration as end:

@@ -20,6 +20,7 @@ from bench3dmm.runs.plan import Outcome, Plan, outcome_of, planned, reason_of
 from bench3dmm.runs.progress import SweepProgress, stored_line
 from bench3dmm.system.device import usable_cores
 from bench3dmm.system.parallel import end_with_parent
+from bench3dmm.system.stops import check_stop
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnContext
@@ -56,6 +57,7 @@ def train_at_once(
         for _ in range(min(jobs, len(plan.all))):
             workers.append(_Worker(context, settings))
         while not plan.done:
+            check_stop()
             for worker in workers:
                 if worker.run is None and (run := plan.next_run(alone=not any(one.run for one in workers))):
                     worker.begin(run)

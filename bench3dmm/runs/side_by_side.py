@@ -23,6 +23,7 @@ from bench3dmm.runs.progress import SweepProgress, stored_line
 from bench3dmm.runs.results import Result
 from bench3dmm.system.card import Card, CudaCard
 from bench3dmm.system.device import resolve_device
+from bench3dmm.system.stops import check_stop
 from bench3dmm.training.shared import Shared
 
 MOST = 64  # side by side
@@ -64,6 +65,7 @@ def train_side_by_side(
     lanes = Lanes(plan, shared, begin, Width(most, card.wait), shown.finished)
     try:
         while not plan.done:
+            check_stop()
             lanes.round()
     finally:
         lanes.close()

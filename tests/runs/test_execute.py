@@ -170,3 +170,9 @@ def test_killed_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, sphe
     np.testing.assert_array_equal(resumed.arrays["loss"], whole.arrays["loss"])
     assert not checkpoint.exists()
     assert "epoch 1/6" not in capfd.readouterr().err  # it went on, it did not start over
+    sittings = resumed.provenance["sittings"]
+    spans = [(one["first_epoch"], one["last_epoch"]) for one in sittings]
+    assert spans[0][0] == 1 and spans[1] == (spans[0][1] + 1, LONG.n_epochs)
+    assert all({"host", "cpu", "device", "threads", "began", "seconds"} <= one.keys() for one in sittings)
+    assert resumed.provenance["training_seconds"] == pytest.approx(sum(one["seconds"] for one in sittings), abs=2e-3)
+    assert [(one["first_epoch"], one["last_epoch"]) for one in whole.provenance["sittings"]] == [(1, LONG.n_epochs)]

@@ -467,11 +467,10 @@ def test_graphed_step_over_epochs_reports_the_loss_of_each():
 
 # --- on a GPU ---------------------------------------------------------------------------------------------------
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 ON_GPU = Schedule(epochs=4, batch_size=4, learning_rate=1e-3, decay=0.9, weight_decay=5e-5)
 
 
-@needs_cuda
+@pytest.mark.gpu
 @pytest.mark.parametrize("preset", list(PRESETS))
 def test_cuda_trains_as_the_cpu_does(preset, capsys):
     """With a graph captured in the first epoch and a short batch in each.
@@ -489,7 +488,7 @@ def test_cuda_trains_as_the_cpu_does(preset, capsys):
     assert_near({name: tensor.cpu() for name, tensor in state(model).items()}, state(on_cpu), 1e-3)
 
 
-@needs_cuda
+@pytest.mark.gpu
 @pytest.mark.parametrize("preset", list(PRESETS))
 def test_cuda_resumes_from_a_checkpoint(preset, tmp_path):
     """The steps before a capture are launched one by one, so bits may differ; nothing more."""
