@@ -13,11 +13,12 @@ _asked = False
 
 
 def heed() -> None:
-    """From now on, as the entry point does."""
+    """From now on, as the entry point does; what whoever started this process has it ignore stays ignored."""
     global _asked
     _asked = False
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _stop)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -14,8 +14,11 @@ from bench3dmm.training.schedule import Schedule
 SCHEDULE = Schedule(epochs=2, batch_size=16, learning_rate=1e-3, decay=0.99, weight_decay=0.0)
 
 
+NONE_LEFT = torch.OutOfMemoryError("CUDA out of memory")
+
+
 class Hungry(nn.Module):
-    def __init__(self, most, error=torch.OutOfMemoryError("CUDA out of memory"), backward=False):
+    def __init__(self, most, error=NONE_LEFT, backward=False):
         super().__init__()
         self.scale = nn.Parameter(torch.ones(3))
         self.most, self.error, self.backward, self.asked = most, error, backward, []
