@@ -254,21 +254,24 @@ class _Progress:
     """A bar in a terminal, about ten lines elsewhere."""
 
     def __init__(self, label: str, epochs: int, done: int, shown: bool) -> None:
-        from tqdm import tqdm
-
         self.epochs, self.label = epochs, label
         if shown and 0 < done < epochs:
             print(f"{label}: goes on after epoch {done} of {epochs}", file=sys.stderr, flush=True)
-        self.every = max(1, epochs // 10) if shown and not sys.stderr.isatty() else 0
-        self.bar = tqdm(
-            total=epochs, initial=done, desc=label, unit="epoch", disable=not shown or not sys.stderr.isatty()
-        )
+        self.every, self.bar = 0, None
+        if shown and sys.stderr.isatty():
+            from tqdm import tqdm  # which takes a semaphore that a process that is stopped would leave behind
+
+            self.bar = tqdm(total=epochs, initial=done, desc=label, unit="epoch")
+        elif shown:
+            self.every = max(1, epochs // 10)
 
     def update(self, epoch: int, loss: float) -> None:
-        self.bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
-        self.bar.update()
+        if self.bar is not None:
+            self.bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
+            self.bar.update()
         if self.every and (epoch % self.every == 0 or epoch == self.epochs):
             print(f"{self.label}: epoch {epoch}/{self.epochs}, loss {loss:.4f}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        self.bar.close()
+        if self.bar is not None:
+            self.bar.close()
