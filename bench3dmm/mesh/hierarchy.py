@@ -26,6 +26,7 @@ from bench3dmm.mesh.spirals import spirals
 from bench3dmm.mesh.template import Template
 from bench3dmm.mesh.upsampling import project
 from bench3dmm.system.storage import cache_dir, canonical_json, hash_arrays, read_npz, write_npz
+from bench3dmm.system.words import counted, listed
 
 FACTORS = (4, 4, 4, 4)
 """By which the published models' levels have fewer vertices."""
@@ -184,8 +185,7 @@ def factors_for(template: Template) -> tuple[float, ...]:
     Enough are `COARSEST`, as the published models have them, and `PER_BORDER` for each border loop of the largest part,
     so that its holes can stay open. A smaller template gets as many levels, which the published models need, of one
     factor, the largest of two decimals that ends at enough; of 1,000 vertices that is 2.65 (1,000, 378, 143, 54, 21).
-    One factor, because a level that is much finer than the next is where a model loses most. One with fewer vertices
-    than are enough is not made coarser, its factors are 1.
+    One with fewer vertices than are enough is not made coarser, its factors are 1.
     """
     n_parts, part = parts_of(template.n_vertices, template.faces)
     faces = template.faces
@@ -199,6 +199,20 @@ def factors_for(template: Template) -> tuple[float, ...]:
     return tuple(_number(factor) for _ in FACTORS)
 
 
+def described(hierarchy: Hierarchy, factors: Sequence[float]) -> str:
+    """Levels, factors, and what vanishes, in one line: ``5,023, 1,256, 314, 79 and 20 vertices (factors 4,4,4,4)``."""
+    said = f"{listed(f'{size:,}' for size in hierarchy.sizes)} vertices (factors {','.join(map(str, factors))})"
+    if hierarchy.sizes != sizes_of(hierarchy.sizes[0], factors):
+        said += ", where the topology ends it"
+    parts = hierarchy.parts
+    gone = (parts == 0).argmax(axis=0)[parts[-1] == 0]  # the level at which each vanishes
+    if len(gone):
+        levels = listed(f"{(gone == level).sum()} at level {level}" for level in np.unique(gone))
+        of = counted(int(parts[0][parts[-1] == 0].sum()), "vertex")
+        said += f"; of {parts.shape[1]} parts {len(gone)} vanish ({levels}; {of})"
+    return said
+
+
 def sizes_of(n_vertices: int, factors: Sequence[float]) -> tuple[int, ...]:
     """Vertices of each level where the topology allows it: ceil(V / factor), factors being of two decimals."""
     sizes = [n_vertices]
@@ -209,7 +223,7 @@ def sizes_of(n_vertices: int, factors: Sequence[float]) -> tuple[int, ...]:
 
 def _number(factor: float) -> float:
     """4 for 4.0: one spelling, as it is part of the cache key."""
-    return int(factor) if float(factor).is_integer() else round(float(factor), 2)
+    return int(factor) if float(factor).is_integer() else float(factor)
 
 
 def build_hierarchy(
@@ -238,8 +252,8 @@ def build_hierarchy(
     template.check()
     exact = factors is not None
     factors = factors_for(template) if factors is None else tuple(map(_number, factors))
-    if any(factor < 1 for factor in factors):
-        raise MeshError(f"factors {factors}: each must be 1 or more")
+    if not all(factor >= 1 and math.isclose(100 * factor, round(100 * factor)) for factor in factors):
+        raise MeshError(f"factors {factors}: each must be 1 or more, and of two decimals at most")
     reference = default_reference(template) if reference is None else int(reference)
     if not 0 <= reference < template.n_vertices:
         raise MeshError(f"{template.name}: reference vertex {reference} out of 0 … {template.n_vertices - 1}")
