@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench3dmm.data.synthetic.head import load_head, load_topology
+from bench3dmm.data.synthetic.head import Head, load_head, load_topology
 from bench3dmm.data.synthetic.makehuman import Registration, recipe
 from bench3dmm.mesh.decimation import decimate
 from bench3dmm.mesh.template import Template
 
 HEAD_VERTICES = 3931
+ON_EYE = 0.25  # of the weights of a vertex, those of the eye's surface; the lids take the rest
 MERIDIANS, PARALLELS = 34, 16  # of an eyeball, beside its two poles: 546 vertices
 
 
@@ -51,9 +52,11 @@ def head_with_eyeballs() -> HeadWithEyeballs:
     head = load_head()
     whole = Registration.of(recipe("mh-seq")).template
     on_eye = load_topology(head, "seq").operator[:, head.n_skin :]
-    patch = [on_eye[:, start : start + head.eye_patch_size].sum(axis=1) for start in (0, head.eye_patch_size)]
-    eyes = tuple(np.flatnonzero(np.asarray(weight).ravel() > 0.25) for weight in patch)
-    skin = np.setdiff1d(np.arange(whole.n_vertices), np.concatenate(eyes))
+    left, right = (
+        np.flatnonzero(np.asarray(on_eye[:, start : start + head.eye_patch_size].sum(axis=1)).ravel() > ON_EYE)
+        for start in (0, head.eye_patch_size)
+    )
+    skin = np.setdiff1d(np.arange(whole.n_vertices), np.concatenate([left, right]))
     open_eyed = Template(whole.vertices, whole.faces).keep(skin)
     kept, faces = decimate(open_eyed.vertices, open_eyed.faces, HEAD_VERTICES)
 
@@ -64,10 +67,10 @@ def head_with_eyeballs() -> HeadWithEyeballs:
         joined.append(ball_faces + sum(map(len, vertices)))
         vertices.append(centre - origin + radius * ball)
     template = Template(np.concatenate(vertices), np.concatenate(joined), name="head-with-eyeballs")
-    return HeadWithEyeballs(template, skin[kept], eyes, whole.vertices)
+    return HeadWithEyeballs(template, skin[kept], (left, right), whole.vertices)
 
 
-def _origin(whole: Template, head) -> np.ndarray:
+def _origin(whole: Template, head: Head) -> np.ndarray:
     """What was subtracted from the head's coordinates: a rest mesh of the topology less the template."""
     rest = head.place_eyes(head.base[None, : head.n_skin], head.eyeballs(head.base))[0]
     return np.round((load_topology(head, "seq").operator @ rest - whole.vertices).mean(0), 3)

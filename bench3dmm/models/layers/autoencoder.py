@@ -41,8 +41,8 @@ class Channels:
         wanted, found = len(self.encoder) + 1, len(hierarchy.levels)
         if found != wanted:
             raise MeshError(
-                f"this model needs {wanted} levels, the template and {wanted - 1} coarser ones; the hierarchy has {found}: "
-                f"give {wanted - 1} factors, such as --factors {','.join('4' * (wanted - 1))}, or none"
+                f"this model needs {wanted} levels, the template and {wanted - 1} coarser ones, and the hierarchy has "
+                f"{found}: give {wanted - 1} factors, such as --factors {','.join('4' * (wanted - 1))}, or none"
             )
         return hierarchy.levels[:-1]
 
