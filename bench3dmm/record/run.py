@@ -147,7 +147,7 @@ class Run:
         return None if self.factors.strip() == "auto" else tuple(map(self._factor, self.factors.split(",")))
 
     def _factor(self, text: str) -> float:
-        if re.fullmatch(r"\s*\d{1,4}(\.\d{1,2})?0*\s*", text) and float(text) >= 1:
+        if re.fullmatch(r"\s*\d{1,4}(\.\d{1,2}0*)?\s*", text) and float(text) >= 1:
             return float(text)
         raise Bench3dmmError(
             f"factors must be auto or a number for each level, separated by commas, each 1 or more and of two decimals "
