@@ -276,6 +276,7 @@ class _Parts:
         self.may_vanish = {part: 0 for part in range(n_parts) if part not in kept}
         self.members = {part: set(np.flatnonzero(self.part == part).tolist()) for part in self.may_vanish}
         self.into: dict[int, dict[int, int]] = {}  # by part, of those offered: each vertex and where it merges
+        self.meets: dict[int, set[int]] = {}  # by vertex, the parts that have been offered with it or into it
 
     def nearest_elsewhere(self, part: int, alive: list[bool]) -> dict[int, int]:
         """For each vertex of a part the nearest of the others that are left (of ties, the first)."""
@@ -288,12 +289,19 @@ class _Parts:
 
     def offer(self, part: int, into: dict[int, int]) -> int:
         self.into[part] = into
+        for vertex in (*into, *into.values()):
+            self.meets.setdefault(vertex, set()).add(part)
         self.may_vanish[part] += 1
         return self.may_vanish[part]
 
     def merging_into(self, *vertices: int) -> list[int]:
         """The parts on offer that have one of these vertices or would merge into it."""
-        return [part for part, into in self.into.items() if not {*into, *into.values()}.isdisjoint(vertices)]
+        met = set().union(*(self.meets.get(vertex, ()) for vertex in vertices))
+        return sorted(part for part in met & self.into.keys() if self._meets(part, vertices))
+
+    def _meets(self, part: int, vertices: tuple[int, ...]) -> bool:
+        into = self.into[part]
+        return not {*into, *into.values()}.isdisjoint(vertices)
 
     def vanish(self, part: int) -> dict[int, int]:
         del self.may_vanish[part], self.members[part]

@@ -183,9 +183,10 @@ def factors_for(template: Template) -> tuple[float, ...]:
     """The factors of a template where none are told: `FACTORS` if they leave the coarsest level enough vertices.
 
     Enough are `COARSEST`, as the published models have them, and `PER_BORDER` for each border loop of the largest part,
-    so that its holes can stay open. A smaller template gets as many levels, which the published models need, of one
-    factor, the largest of two decimals that ends at enough; of 1,000 vertices that is 2.65 (1,000, 378, 143, 54, 21).
-    One with fewer vertices than are enough is not made coarser, its factors are 1.
+    so that its holes can stay open. A smaller template gets as many levels, which the published models need, and one
+    factor for all, ``(V / enough) ** (1 / 4)`` rounded down to two decimals: the levels are evenly spaced, and the
+    last has just enough: 1,000 vertices get 2.65 (1,000, 378, 143, 54, 21). One with fewer than are enough is not made
+    coarser, its factors are 1.
     """
     n_parts, part = parts_of(template.n_vertices, template.faces)
     faces = template.faces

@@ -223,17 +223,14 @@ def test_the_embedded_templates_have_the_published_factors(name):
 
 
 @pytest.mark.parametrize("n", [3, 12, 20, 21, 42, 72, 100, 300, 600, 1000, 2562, 4800, 4863, 4865, 5023, 20000])
-def test_a_smaller_template_gets_the_largest_equal_factor_that_leaves_the_coarsest_level_enough(n, monkeypatch):
-    sheet = strip(n)
-    one, *others = factors_for(sheet)
-    assert set(others) == {one} and len(others) == 3
-    sizes = sizes_of(n, [one] * 4)
-    assert sizes[-1] >= min(n, COARSEST)
-    larger = [one + 0.01 * step for step in range(1, 30)]
-    if one < 4:  # the rule's power law rounds up at each level, which may leave room for a little more
-        assert min(sizes_of(n, [factor] * 4)[-1] for factor in larger[:10]) <= COARSEST + 1
+def test_a_smaller_template_gets_one_factor_that_leaves_the_coarsest_level_just_enough(n):
+    one, *others = factors_for(strip(n))
+    assert others == [one] * 3
+    assert sizes_of(n, [one] * 4)[-1] >= min(n, COARSEST)
+    if 1 < one < 4:
+        assert n / (one + 0.01) ** 4 < COARSEST <= n / one**4
     else:
-        assert n > 256 * 19
+        assert one == (4 if n > 256 * (COARSEST - 1) else 1)
 
 
 def strip(n: int) -> Template:
