@@ -168,6 +168,16 @@ BALLS = together(
 FLAKES = together(
     random_sphere(24, seed=4), *(moved(grid(2, 2), 0.1 + 0.05 * i, [0.2 * i, 1.0, 0.1 * i]) for i in range(3))
 )
+RNG = np.random.default_rng(5)
+CLUSTER = together(  # large flakes that lie nearest to each other: where one goes, another has to look anew
+    random_sphere(14),
+    *(
+        moved(
+            grid(2, 2), RNG.uniform(0.2, 1), [1.5 + RNG.uniform(0, 1.5), RNG.uniform(-0.5, 0.5), RNG.uniform(-0.5, 0.5)]
+        )
+        for _ in range(3)
+    ),
+)
 
 
 @pytest.mark.parametrize(
@@ -180,9 +190,9 @@ FLAKES = together(
         (torus(7, 5), 18),
         (BALLS, 24),
         (BALLS, 12),
-        (BALLS, 7),
         (FLAKES, 20),
         (FLAKES, 6),
+        *((CLUSTER, target) for target in (15, 12, 4)),
         (together(random_sphere(12), moved(random_sphere(11, seed=1), 0.9, [2.5, 0, 0])), 4),
     ],
     ids=[
@@ -193,9 +203,9 @@ FLAKES = together(
         "torus",
         "balls 24",
         "balls 12",
-        "balls 7",
         "flakes 20",
         "flakes 6",
+        *(f"cluster {target}" for target in (15, 12, 4)),
         "two alike",
     ],
 )
