@@ -7,7 +7,7 @@ farther from the fine surface (0.43 and 0.15 mm instead of 0.23 and 0.08), and o
 of them are faster (0.1 s or less, 0.4 to 1 s here), which counts once a template. `tools/compare_mesh_libraries.py`
 measures it.
 
-All parts share one budget, because error does not ask where a part ends. A head with two eyeballs (COMA's 5,023 vertices)
+All parts share one budget, as error does not ask where a part ends. A head with two eyeballs (COMA's 5,023 vertices)
 kept 12 + 4 + 4 vertices at the coarsest level as long as no part could vanish; now it keeps 20 of the head. Down and up
 through all levels 3.6 mm are lost instead of 5.4, and Neural3DMM, after 20 epochs and with two seeds, reconstructs to
 1.28 mm instead of 1.36: the head to 1.38 instead of 1.60, the eyeballs to 0.92 instead of 0.50.
