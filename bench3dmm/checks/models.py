@@ -37,6 +37,7 @@ from bench3dmm.models.registry import check_model as check_model_name
 from bench3dmm.models.registry import closed_form, preset_names, published_training
 from bench3dmm.record.run import TRAINING, Run
 from bench3dmm.system.device import full_precision, seeded
+from bench3dmm.system.words import counted
 from bench3dmm.tasks.registry import check_task as check_task_name
 from bench3dmm.tasks.registry import get_task
 from bench3dmm.training.fit import fit
@@ -108,7 +109,7 @@ def _builds(s: Subject) -> str:
         if type(model).forward is nn.Module.forward:
             raise Wrong("the model has no forward: add one that returns self.decode(self.encode(x))")
     sizes = " and ".join(str(hierarchy.sizes[0]) for hierarchy in s.hierarchies)
-    return f"on templates of {sizes} vertices, five levels each"
+    return f"on templates of {sizes} vertices, {counted(len(s.hierarchies[0].levels), 'level')} each"
 
 
 def _shapes(s: Subject) -> str:

@@ -17,9 +17,9 @@ from torch.utils._pytree import tree_leaves
 from bench3dmm.data.dataset import Dataset
 from bench3dmm.data.normaliser import Normaliser
 from bench3dmm.data.synthetic.sizes import face
-from bench3dmm.mesh.hierarchy import Hierarchy, build_hierarchy
+from bench3dmm.mesh.hierarchy import Hierarchy
 from bench3dmm.models.interface import as_coder, has_closed_form
-from bench3dmm.models.registry import build_model
+from bench3dmm.models.registry import build_model, hierarchy_for
 from bench3dmm.record.run import Run
 from bench3dmm.system.device import seeded
 from bench3dmm.training.fit import load_normalised
@@ -52,7 +52,7 @@ class Subject:
 
     @functools.cached_property
     def hierarchies(self) -> list[Hierarchy]:
-        return [build_hierarchy(faces.template, FACTORS) for faces in self.faces]
+        return [hierarchy_for(self.name, faces.template, FACTORS) for faces in self.faces]
 
     def build(self, which: int = 0, *, latent: int = 0, seed: int = 0) -> nn.Module:
         with seeded(seed):

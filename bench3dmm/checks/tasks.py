@@ -25,9 +25,16 @@ from bench3dmm.data.normaliser import Normaliser
 from bench3dmm.data.rows import Rows
 from bench3dmm.data.synthetic.sizes import face
 from bench3dmm.errors import Bench3dmmError, PluginError
-from bench3dmm.mesh.hierarchy import build_hierarchy
 from bench3dmm.models.interface import has_closed_form, ready_to_infer
-from bench3dmm.models.registry import build_model, closed_form, model_names, model_origin, preset_names, task_names
+from bench3dmm.models.registry import (
+    build_model,
+    closed_form,
+    hierarchy_for,
+    model_names,
+    model_origin,
+    preset_names,
+    task_names,
+)
 from bench3dmm.record.run import Run
 from bench3dmm.system.device import seeded
 from bench3dmm.tasks.published import base_run, published_run
@@ -113,7 +120,7 @@ class _Subject:
     def build(self) -> tuple[nn.Module, Normaliser, torch.Tensor]:
         dataset = people()
         with seeded(0):
-            hierarchy = build_hierarchy(dataset.template, FACTORS)
+            hierarchy = hierarchy_for(self.run.model, dataset.template, FACTORS)
             model = build_model(self.run.model, hierarchy, LATENT, preset=self.run.preset)
         scale = getattr(model, "scale_coordinates", True)
         normaliser = Normaliser.fit(dataset.vertices, self.rows.train, scale=scale)

@@ -9,6 +9,8 @@ import typer
 
 from bench3dmm.cli.options import Quiet, Unit
 from bench3dmm.cli.show import new_table, print_table
+from bench3dmm.errors import MeshError
+from bench3dmm.system.words import listed
 
 if TYPE_CHECKING:
     from bench3dmm.data.dataset import Dataset
@@ -193,3 +195,17 @@ def _imported(dataset: Dataset) -> None:
 
     folder = imported_dir() / dataset.name
     typer.echo(f"{dataset.name}: {len(dataset):,} meshes, sha256 {dataset.sha256[:12]}…, in {folder}")
+    typer.echo(f"hierarchy: {_hierarchy_of(dataset)}")
+
+
+def _hierarchy_of(dataset: Dataset) -> str:
+    """What is chosen for the template; or why there is none, and who then cannot run."""
+    from bench3dmm.mesh.hierarchy import build_hierarchy, described, factors_for
+
+    try:
+        return described(build_hierarchy(dataset.template), factors_for(dataset.template))
+    except MeshError as error:
+        from bench3dmm.models.registry import model_names, needs_hierarchy
+
+        models = [name for name in model_names() if needs_hierarchy(name)]
+        return f"none, so that {listed(models)} cannot run ({error})"

@@ -57,6 +57,9 @@ def run_one(
     validation: Annotated[int, typer.Option(help="Last training meshes left out, as the released code does.")] = 0,
     epochs: Annotated[int, typer.Option(help="Instead of the profile's; 0 keeps those.")] = 0,
     task: Annotated[str, typer.Option(help="What it is trained for; see: bench3dmm list tasks.")] = "reconstruction",
+    factors: Annotated[
+        str, typer.Option(help="Fewer vertices level by level, such as 4,4,4,2; auto: as the template has vertices.")
+    ] = "auto",
     optimizer: Annotated[str | None, typer.Option(help="adam, adamw, or sgd with momentum.", show_default=_OWN)] = None,
     batch_size: Annotated[int | None, typer.Option(help="Meshes a step.", show_default=_OWN)] = None,
     learning_rate: Annotated[float | None, typer.Option(help="In the first epoch.", show_default=_OWN)] = None,
@@ -105,6 +108,7 @@ def run_one(
             profile=profile,
             epochs=epochs,
             task=task,
+            factors=factors,
             **{name: value for name, value in training.items() if value is not None},
         )
     except UnknownNameError:

@@ -1,6 +1,8 @@
 """The hierarchy: quadric decimation to kept vertices, and barycentric upsampling back (reference: Garland &
 Heckbert, SIGGRAPH 1997; Ranjan et al., ECCV 2018, section 3; Bouritsas et al., ICCV 2019).
 
+Where not told, the factors follow the template, see `factors_for`.
+
 A coarse vertex *is* a vertex of the finer level, so downsampling is a selection (one-hot rows). Upsampling
 gives every dropped vertex three barycentric weights of the coarse triangle nearest to it: affine rows.
 """
@@ -10,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,15 +21,20 @@ import numpy as np
 from scipy import sparse
 
 from bench3dmm.errors import DataError, MeshError
-from bench3dmm.mesh.decimation import decimate
+from bench3dmm.mesh.decimation import boundary_loops, decimate, largest_part, parts_of
 from bench3dmm.mesh.spirals import spirals
 from bench3dmm.mesh.template import Template
 from bench3dmm.mesh.upsampling import project
 from bench3dmm.system.storage import cache_dir, canonical_json, hash_arrays, read_npz, write_npz
+from bench3dmm.system.words import counted, listed
 
 FACTORS = (4, 4, 4, 4)
 """By which the published models' levels have fewer vertices."""
-ALGORITHM = "half-edge quadric decimation, surface-local projection, 2"  # part of the cache key: count up on change
+COARSEST = 20
+"""Vertices of the coarsest level that the published models have on COMA's 5,023."""
+PER_BORDER = 4
+"""Least vertices of the coarsest level for each border loop: a triangle around it stands on three of its own."""
+ALGORITHM = "half-edge quadric decimation over all parts, surface-local projection, 3"  # in the cache key: count up
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +67,16 @@ class Hierarchy:
     def sizes(self) -> tuple[int, ...]:
         """Vertices of each level, e.g. (5023, 1256, 314, 79, 20)."""
         return tuple(len(level.vertices) for level in self.levels)
+
+    @cached_property
+    def parts(self) -> np.ndarray:
+        """(L + 1, P) vertices that each connected part of the template has at each level; 0 where it has vanished."""
+        n_parts, part = parts_of(self.sizes[0], self.levels[0].faces)
+        counts = [np.bincount(part, minlength=n_parts)]
+        for kept in self.kept:
+            part = part[kept]
+            counts.append(np.bincount(part, minlength=n_parts))
+        return np.array(counts)
 
     @cached_property
     def sha256(self) -> str:
@@ -162,19 +179,69 @@ def _hash_spirals(named: dict[str, np.ndarray]) -> str:
     return hash_arrays(*(named[key] for key in sorted(named)), salt=canonical_json(sorted(named)))
 
 
+def factors_for(template: Template) -> tuple[float, ...]:
+    """The factors of a template where none are told: `FACTORS` if they leave the coarsest level enough vertices.
+
+    Enough are `COARSEST`, as the published models have them, and `PER_BORDER` for each border loop of the largest part,
+    so that its holes can stay open. A smaller template gets as many levels, which the published models need, and one
+    factor for all, ``(V / enough) ** (1 / 4)`` rounded down to two decimals: the levels are evenly spaced, and the
+    last has just enough: 1,000 vertices get 2.65 (1,000, 378, 143, 54, 21). One with fewer than are enough is not made
+    coarser, its factors are 1.
+    """
+    n_parts, part = parts_of(template.n_vertices, template.faces)
+    faces = template.faces
+    if n_parts > 1:
+        faces = faces[part[faces[:, 0]] == largest_part(template.vertices, faces, part)]
+    enough = max(COARSEST, PER_BORDER * boundary_loops(faces))
+    if sizes_of(template.n_vertices, FACTORS)[-1] >= enough:
+        return FACTORS
+    ratio = (template.n_vertices / enough) ** (1 / len(FACTORS))
+    factor = min(max(math.floor(100 * ratio) / 100, 1.0), float(max(FACTORS)))
+    return tuple(_number(factor) for _ in FACTORS)
+
+
+def described(hierarchy: Hierarchy, factors: Sequence[float]) -> str:
+    """Levels, factors, and what vanishes, in one line: ``5,023, 1,256, 314, 79 and 20 vertices (factors 4,4,4,4)``."""
+    said = f"{listed(f'{size:,}' for size in hierarchy.sizes)} vertices (factors {','.join(map(str, factors))})"
+    if hierarchy.sizes != sizes_of(hierarchy.sizes[0], factors):
+        said += ", where the topology ends it"
+    parts = hierarchy.parts
+    gone = (parts == 0).argmax(axis=0)[parts[-1] == 0]  # the level at which each vanishes
+    if len(gone):
+        levels = listed(f"{(gone == level).sum()} at level {level}" for level in np.unique(gone))
+        of = counted(int(parts[0][parts[-1] == 0].sum()), "vertex")
+        said += f"; of {parts.shape[1]} parts {len(gone)} vanish ({levels}; {of})"
+    return said
+
+
+def sizes_of(n_vertices: int, factors: Sequence[float]) -> tuple[int, ...]:
+    """Vertices of each level where the topology allows it: ceil(V / factor), factors being of two decimals."""
+    sizes = [n_vertices]
+    for factor in factors:
+        sizes.append(-(-100 * sizes[-1] // round(100 * factor)))
+    return tuple(sizes)
+
+
+def _number(factor: float) -> float:
+    """4 for 4.0: one spelling, as it is part of the cache key."""
+    return int(factor) if float(factor).is_integer() else float(factor)
+
+
 def build_hierarchy(
     template: Template,
-    factors: tuple[int, ...] | None = None,
+    factors: Sequence[float] | None = None,
     reference: int | None = None,
     *,
     cache: bool = True,
 ) -> Hierarchy:
     """Decimate a template level by level: ceil(V / factor) vertices each, or as many as its topology needs.
 
+    Small parts may vanish on the way (see `decimate`). Those with the largest area and with the reference vertex stay.
+
     Args:
         template: a mesh that passes `Template.check`.
-        factors: one a level, to be met; by default `FACTORS`, where a level of a small template, or of one with many
-            holes or parts, ends where its topology does.
+        factors: one a level, 1 or more, of two decimals at most, to be met; none for the template alone. By default
+            those of `factors_for`, where a level ends where the template's topology does.
         reference: vertex that the spirals are oriented by; `default_reference` if not given. The reference
             of a coarse level is its vertex nearest (Euclidean) to the fine one.
         cache: keep the result in ``<cache>/hierarchies``, by algorithm, template, factors and reference. A
@@ -185,14 +252,15 @@ def build_hierarchy(
     """
     template.check()
     exact = factors is not None
-    factors = FACTORS if factors is None else tuple(int(factor) for factor in factors)
-    if any(factor < 1 for factor in factors):
-        raise MeshError(f"factors {factors}: each must be 1 or more")
+    factors = factors_for(template) if factors is None else tuple(map(_number, factors))
+    if not all(factor >= 1 and math.isclose(100 * factor, round(100 * factor)) for factor in factors):
+        raise MeshError(f"factors {factors}: each must be 1 or more, and of two decimals at most")
     reference = default_reference(template) if reference is None else int(reference)
     if not 0 <= reference < template.n_vertices:
         raise MeshError(f"{template.name}: reference vertex {reference} out of 0 … {template.n_vertices - 1}")
+    cache = cache and len(factors) > 0  # one level is built as quickly as it is read
 
-    key = hash_arrays(salt=canonical_json([ALGORITHM, template.sha256, factors, reference]))
+    key = hash_arrays(salt=canonical_json([ALGORITHM, template.sha256, factors, reference, exact]))
     path = cache_dir() / "hierarchies" / f"{key[:24]}.npz"
     if cache and path.exists():
         try:
@@ -210,14 +278,13 @@ def build_hierarchy(
 
 
 def _check_belongs(
-    hierarchy: Hierarchy, template: Template, factors: tuple[int, ...], reference: int, path: Path, exact: bool
+    hierarchy: Hierarchy, template: Template, factors: tuple[float, ...], reference: int, path: Path, exact: bool
 ) -> None:
     """A sound file under another's name is as wrong as a damaged one."""
     sizes, finest = hierarchy.sizes, hierarchy.levels[0]
-    wanted = tuple(math.ceil(size / factor) for size, factor in zip(sizes, factors, strict=False))
     belongs = (
         len(sizes) == len(factors) + 1
-        and (sizes[1:] == wanted or not exact)
+        and (sizes == sizes_of(template.n_vertices, factors) or not exact)
         and finest.reference == reference
         and np.array_equal(finest.vertices, template.vertices)
         and np.array_equal(finest.faces, template.faces)
@@ -240,21 +307,23 @@ def _nearest(vertices: np.ndarray, point: np.ndarray) -> int:
     return int(np.flatnonzero(distance <= distance.min() * (1 + 1e-9))[0])
 
 
-def _build(template: Template, factors: tuple[int, ...], reference: int, exact: bool = True) -> Hierarchy:
+def _build(template: Template, factors: tuple[float, ...], reference: int, exact: bool = True) -> Hierarchy:
     levels = [Level(template.vertices, template.faces, reference)]
     kept, up_index, up_weight = [], [], []
+    _, part = parts_of(template.n_vertices, template.faces)
+    stays = np.isin(part, [part[reference], largest_part(template.vertices, template.faces, part)])
     for factor in factors:
         fine = levels[-1]
-        target = math.ceil(len(fine.vertices) / factor)
+        _, target = sizes_of(len(fine.vertices), [factor])
         try:
-            keep, faces = decimate(fine.vertices, fine.faces, target, exact=exact)
+            keep, faces = decimate(fine.vertices, fine.faces, target, exact=exact, stays=stays)
         except MeshError as error:
             sizes = [len(level.vertices) for level in levels]
             raise MeshError(
                 f"{template.name}: level {len(levels)} of factors {factors} (sizes so far {sizes}): {error}. "
                 "Use fewer or smaller factors"
             ) from None
-        vertices = fine.vertices[keep]
+        vertices, stays = fine.vertices[keep], stays[keep]
         index, weight = project(fine.vertices, fine.faces, keep, faces)
         levels.append(Level(vertices, faces, _nearest(vertices, template.vertices[reference])))
         kept.append(keep)

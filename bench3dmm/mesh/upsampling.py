@@ -23,7 +23,8 @@ def project(
 
     A dropped vertex goes to the nearest point of the coarse triangles around the kept vertex nearest to it
     *along the fine surface's edges*: those of this vertex and of its coarse neighbours. So a vertex of the
-    upper lip cannot land on the lower lip because the lips happen to touch in the template.
+    upper lip cannot land on the lower lip because the lips happen to touch in the template. A vertex of a part of
+    which nothing is kept goes to the nearest point of all coarse triangles.
 
     Args:
         vertices, faces: the fine surface (V, 3), (F, 3).
@@ -46,6 +47,11 @@ def project(
     _, _, source = csgraph.dijkstra(graph, directed=False, indices=kept, min_only=True, return_predecessors=True)
     coarse_of = np.full(n, -1)
     coarse_of[kept] = np.arange(n_coarse)
+    of_vanished = dropped[source[dropped] < 0]
+    index[of_vanished], weight[of_vanished] = _onto_all(vertices[of_vanished], vertices[kept], coarse_faces)
+    dropped = np.setdiff1d(dropped, of_vanished)
+    if not len(dropped):
+        return index, weight
     root = coarse_of[source[dropped]]
 
     rows = np.repeat(np.arange(len(coarse_faces)), 3)
@@ -61,6 +67,16 @@ def project(
     best = np.lexsort((face, squared, pair))[np.cumsum(counts) - counts]
     index[dropped] = coarse_faces[face[best]]
     weight[dropped] = barycentric[best]
+    return index, weight
+
+
+def _onto_all(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Index (n, 3) and weight (n, 3) of the nearest point of all triangles; of those that tie, in the first."""
+    index, weight = np.zeros((len(points), 3), np.int32), np.zeros((len(points), 3))
+    for i, point in enumerate(points):
+        barycentric, squared = closest_on_triangles(np.broadcast_to(point, (len(faces), 3)), vertices[faces])
+        nearest = int(np.flatnonzero(squared <= squared.min() * (1 + 1e-9))[0])
+        index[i], weight[i] = faces[nearest], barycentric[nearest]
     return index, weight
 
 

@@ -70,7 +70,7 @@ PRESETS = {"paper": _Preset((16, 16, 16, 32), (32, 16, 16, 16), 3, 6)}
 
 
 class Coma(ConvAutoencoder):
-    """The autoencoder on one hierarchy; no code is negative. Raises ValueError for one without five levels."""
+    """The autoencoder on one hierarchy; no code is negative. Raises MeshError for one without five levels."""
 
     undecayed = ("encoder_convs.", "decoder_convs.")
 

@@ -327,6 +327,7 @@ STAGE_2 = {**_ADAMW, "learning_rate": 1e-4, "final_learning_rate": 1e-8, "warm_u
     "lamm",
     presets=tuple(PRESETS),
     training=STAGE_1,
+    needs_hierarchy=False,
     tasks=dict.fromkeys(("manipulation", "manipulation-from-scratch", "manipulation-by-regions"), STAGE_2),
 )
 def build(hierarchy: Hierarchy, latent: int, *, preset: str = "paper") -> Lamm:

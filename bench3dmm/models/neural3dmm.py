@@ -50,7 +50,7 @@ PRESETS = {
 
 
 class Neural3DMM(ConvAutoencoder):
-    """The autoencoder on one hierarchy. Raises ValueError for one without five levels."""
+    """The autoencoder on one hierarchy. Raises MeshError for one without five levels."""
 
     def __init__(self, hierarchy: Hierarchy, latent: int, preset: _Preset) -> None:
         depth = len(preset.levels(hierarchy))

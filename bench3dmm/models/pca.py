@@ -89,7 +89,7 @@ def _subspace_iteration(x: torch.Tensor, n_axes: int) -> torch.Tensor:
     return axes.double() @ rotation.T[:, :n_axes]
 
 
-@register("pca", closed_form=True, tasks={"manipulation": {}})
+@register("pca", closed_form=True, needs_hierarchy=False, tasks={"manipulation": {}})
 def build(hierarchy: Hierarchy, latent: int, *, preset: str = "paper") -> PCA:
     """Principal component analysis, fitted in closed form."""
     return PCA(len(hierarchy.levels[0].vertices), latent)

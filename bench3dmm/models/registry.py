@@ -6,13 +6,13 @@ import importlib
 import inspect
 import pkgutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from bench3dmm.errors import PluginError, UnknownNameError
+from bench3dmm.errors import Bench3dmmError, PluginError, UnknownNameError
 from bench3dmm.record.run import Run
 from bench3dmm.system import plugins
 from bench3dmm.system.origin import origin
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from bench3dmm.mesh.hierarchy import Hierarchy
+    from bench3dmm.mesh.template import Template
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class _Entry:
     presets: tuple[str, ...]
     training: Mapping[str, Mapping[str, Any]]  # by task
     closed_form: bool
+    needs_hierarchy: bool
     summary: str
     origin: dict[str, str | None] | None  # see `bench3dmm.system.origin.origin`
 
@@ -42,6 +44,7 @@ def register(
     training: Mapping[str, Any] | None = None,
     *,
     closed_form: bool = False,
+    needs_hierarchy: bool = True,
     tasks: Mapping[str, Mapping[str, Any]] | None = None,
 ):
     """Decorator: make ``build(hierarchy, latent, *, preset)`` known under ``name``.
@@ -51,6 +54,8 @@ def register(
             optimizer, learning_rate, learning_rate_decay, weight_decay, batch_size, schedule, final_learning_rate,
             warm_up.
         closed_form: it is fitted without chance, so that all seeds are one.
+        needs_hierarchy: False for one that works on the template alone: nothing is decimated for it, and its hierarchy
+            has one level.
         tasks: those besides reconstruction that it takes part in, with the training of each.
 
     Raises:
@@ -67,7 +72,7 @@ def register(
             modules = f"{_REGISTRY[name].build.__module__} and {build.__module__}"
             raise PluginError(f"two models are called {name!r}, in {modules}: rename one of them")
         by_task = {Run.task: dict(training or {}), **(tasks or {})}
-        _REGISTRY[name] = _Entry(build, presets, by_task, closed_form, _summary(build), whose)
+        _REGISTRY[name] = _Entry(build, presets, by_task, closed_form, needs_hierarchy, _summary(build), whose)
         return build
 
     return add
@@ -112,6 +117,32 @@ def published_training(model: str, preset: str, task: str = Run.task) -> dict[st
 def closed_form(model: str) -> bool:
     """Whether a model is fitted in closed form, by ``fit_closed_form``. Raises UnknownNameError."""
     return _entry(model).closed_form
+
+
+def needs_hierarchy(model: str) -> bool:
+    """Whether a model uses coarser levels than the template. Raises UnknownNameError."""
+    return _entry(model).needs_hierarchy
+
+
+def hierarchy_for(model: str, template: Template, factors: Sequence[float] | None = None) -> Hierarchy:
+    """What a model is built on: the template's hierarchy, or its one level for a model that needs no more.
+
+    Args:
+        factors: see `bench3dmm.mesh.hierarchy.build_hierarchy`.
+
+    Raises:
+        UnknownNameError: no such model.
+        MeshError: a template that cannot be decimated that far.
+    """
+    from bench3dmm.mesh.hierarchy import build_hierarchy  # SciPy, which names alone do not need
+
+    return build_hierarchy(template, factors if needs_hierarchy(model) else ())
+
+
+def check_factors(model: str, factors: str) -> None:
+    """Raises Bench3dmmError for factors that are told where they change nothing: the run would have two ids."""
+    if factors != Run.factors and not needs_hierarchy(model):
+        raise Bench3dmmError(f"{model} works on the template alone, factors {factors} change nothing: leave them out")
 
 
 def model_summary(model: str) -> str:
@@ -168,7 +199,7 @@ def _foreign(name: str) -> _Entry:
         names = registered or sorted(set(_REGISTRY) - before)
         raise PluginError(f"model {name!r}: {_where(name)} registers {', '.join(names) or 'no model'}, not {name!r}")
     _check_signature(name, build)
-    entry = _Entry(build, ("paper",), {Run.task: {}}, False, _summary(build), origin(build))
+    entry = _Entry(build, ("paper",), {Run.task: {}}, False, True, _summary(build), origin(build))
     if not plugins.is_import_path(name):
         _REGISTRY[name] = entry
     return entry

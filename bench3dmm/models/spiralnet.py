@@ -47,7 +47,7 @@ PRESETS = {"paper": _Preset((32, 32, 32, 64), (64, 32, 32, 32), 3, 9)}
 
 
 class SpiralNet(ConvAutoencoder):
-    """The autoencoder on one hierarchy. Raises ValueError for one without five levels."""
+    """The autoencoder on one hierarchy. Raises MeshError for one without five levels."""
 
     def __init__(self, hierarchy: Hierarchy, latent: int, preset: _Preset) -> None:
         spirals = [ring_spirals(at.vertices, at.faces, preset.length) for at in preset.levels(hierarchy)]

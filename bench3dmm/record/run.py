@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ ADDED = {
     "final_learning_rate": 0.0,
     "warm_up": 0.0,
     "task": "reconstruction",
+    "factors": "auto",
 }
 """Fields that runs did not have at first, and the value that all of them had without saying so."""
 
@@ -62,6 +64,8 @@ class Run:
         final_learning_rate: where the cosine ends.
         warm_up: share of the epochs in which the learning rate first grows from 0.
         task: what is trained for; see `bench3dmm.tasks`.
+        factors: by which each level of the hierarchy has fewer vertices than the one before, such as ``4,4,4,2``; auto:
+            they follow the template, see `bench3dmm.mesh.hierarchy.factors_for`.
 
     Raises:
         Bench3dmmError: for a value that is not of its type or out of range. Names of datasets, splits, models
@@ -89,6 +93,7 @@ class Run:
     final_learning_rate: float = 0.0
     warm_up: float = 0.0
     task: str = "reconstruction"
+    factors: str = "auto"
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -120,6 +125,8 @@ class Run:
             raise Bench3dmmError(f"test_share must be in [0, 1), got {self.test_share}")
         if self.profile not in PROFILES:
             raise UnknownNameError("profile", self.profile, PROFILES)
+        told = self.level_factors
+        object.__setattr__(self, "factors", "auto" if told is None else ",".join(f"{factor:g}" for factor in told))
 
     @property
     def run_id(self) -> str:
@@ -133,6 +140,19 @@ class Run:
     @property
     def n_epochs(self) -> int:
         return self.epochs or PROFILES[self.profile].epochs
+
+    @property
+    def level_factors(self) -> tuple[float, ...] | None:
+        """The factors as numbers; None where they follow the template."""
+        return None if self.factors.strip() == "auto" else tuple(map(self._factor, self.factors.split(",")))
+
+    def _factor(self, text: str) -> float:
+        if re.fullmatch(r"\s*\d{1,4}(\.\d{1,2}0*)?\s*", text) and float(text) >= 1:
+            return float(text)
+        raise Bench3dmmError(
+            f"factors must be auto or a number for each level, separated by commas, each 1 or more and of two decimals "
+            f"at most, such as 4,4,4,2; got {self.factors!r}"
+        )
 
     def has(self, **fields: Any) -> bool:
         """Whether all of these fields have these values."""

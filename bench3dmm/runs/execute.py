@@ -17,9 +17,8 @@ from bench3dmm.data.normaliser import Normaliser
 from bench3dmm.data.registry import load_dataset, recipe_sha256
 from bench3dmm.data.splits import check_split
 from bench3dmm.errors import DataError, ShortOfMemoryError
-from bench3dmm.mesh.hierarchy import build_hierarchy
 from bench3dmm.models.interface import fitted_numbers, ready_to_infer
-from bench3dmm.models.registry import build_model, check_model
+from bench3dmm.models.registry import build_model, check_factors, check_model, hierarchy_for
 from bench3dmm.record.run import Run
 from bench3dmm.runs import provenance
 from bench3dmm.runs.claims import Claim, claimed
@@ -47,9 +46,11 @@ if TYPE_CHECKING:
 
 
 def check_names(run: Run) -> None:
-    """Raises UnknownNameError for a split, model, preset, task, loss, optimiser or schedule that does not exist."""
+    """Raises UnknownNameError for a split, model, preset, task, loss, optimiser or schedule that does not exist, and
+    Bench3dmmError for factors that the model has no use for."""
     check_split(run.split)
     check_model(run.model, run.preset)
+    check_factors(run.model, run.factors)
     check_task(run.task, run.model)
     check_loss(run.loss)
     check_optimizer(run.optimizer)
@@ -217,7 +218,7 @@ def _train_and_evaluate(
     start_peak_memory(device)
     task = get_task(run.task)
     rows = task.rows(run, dataset)
-    hierarchy = build_hierarchy(dataset.template)
+    hierarchy = hierarchy_for(run.model, dataset.template, run.level_factors)
     with seeded(run.seed):
         model = build_model(run.model, hierarchy, run.latent, preset=run.preset)
     normaliser = Normaliser.fit(dataset.vertices, rows.train, scale=getattr(model, "scale_coordinates", True))

@@ -92,12 +92,12 @@ def stored_competitors(
     return stored_results(chosen, results_dir)
 
 
-SHARED = ("epochs", "loss", "validation", "test_share", "split_seed")
+SHARED = ("epochs", "loss", "validation", "test_share", "split_seed", "factors")
 
 
 def on_protocol(run: Run, task: str = Run.task) -> bool:
     """Whether a run is one of a model on the protocol that all share: that task, its profile's epochs, plain L1, the
-    paper's split with all of its training meshes."""
+    paper's split with all of its training meshes, the template's own factors."""
     return run.task == task and all(getattr(run, name) == getattr(Run, name) for name in SHARED)
 
 

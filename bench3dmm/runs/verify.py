@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench3dmm.errors import DataError
+from bench3dmm.models.registry import needs_hierarchy
 from bench3dmm.record.run import Run
 from bench3dmm.runs.execute import execute
 from bench3dmm.runs.results import Result, load_result, read_document, result_path
@@ -34,6 +35,7 @@ networks that differ as if by seed, and a new seed often lies outside the range 
 
 EQUAL_BITS, AGREES, DIFFERS = "equal bits", "agrees", "differs"
 MEASURED_ON = ("dataset_recipe_sha256", "split_sha256", "hierarchy_sha256")
+"""What must be the same. The hierarchy only of models that need one: others were once given that of all levels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +109,8 @@ def verify(
     stored = load_result(path)
     again = execute(run, again_dir, device, True, progress, dataset=(datasets or {}).get(run.dataset))
     for name in MEASURED_ON:
+        if name == "hierarchy_sha256" and not needs_hierarchy(run.model):
+            continue
         if stored.provenance[name] != again.provenance[name]:
             raise DataError(f"{path}: its {name} is not today's: it was measured on other data; run it with --force")
     return Comparison(stored, again, tuple(_stored_seeds(stored, results_dir)))

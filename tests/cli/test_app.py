@@ -62,6 +62,7 @@ def test_run_stores_a_result_and_names_it(command, tmp_path):
         (["run", "--dataset", "sphere", "--model", "neural3dm"], "neural3dmm"),
         (["run", "--dataset", "sphere", "--preset", "papers"], "paper"),
         (["run", "--dataset", "sphere", "--loss", "l2"], "l1"),
+        (["run", "--dataset", "sphere", "--factors", "4,x"], "4,4,4,2"),
         (["run", "--dataset", "sphere", "--profile", "papers"], "paper"),
         (["run", "--dataset", "sphere", "--device", "gpu"], "cpu"),
         (["run", "--dataset", "sphere", "--latent", "0"], "latent"),
@@ -81,6 +82,18 @@ def test_wrong_usage_exits_with_2(command, tmp_path, monkeypatch, arguments, say
     assert code == 2
     assert says in err
     assert "Traceback" not in err
+    assert not list(tmp_path.rglob("*.json"))
+
+
+@pytest.mark.parametrize(
+    ("model", "says"), [("neural3dmm", "needs 5 levels"), ("pca", "works on the template alone, factors 4,4")]
+)
+def test_factors_that_a_model_has_no_use_for_are_refused(command, tmp_path, model, says):
+    code, _, err = command(
+        "run", "--dataset", "sphere", "--model", model, "--factors", "4,4", "--results-dir", tmp_path
+    )
+    assert code == 1
+    assert says in " ".join(err.split())
     assert not list(tmp_path.rglob("*.json"))
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
+from fractions import Fraction
 
+import igl
 import numpy as np
 import pytest
 from hierarchy_shapes import SHAPES
@@ -21,9 +23,22 @@ from mesh_shapes import (
 )
 from scipy.sparse import csgraph
 
+from bench3dmm.data.synthetic.parts import head_with_eyeballs
+from bench3dmm.data.synthetic.sizes import template_of
 from bench3dmm.errors import DataError, MeshError
 from bench3dmm.mesh.geodesic import edge_graph
-from bench3dmm.mesh.hierarchy import Hierarchy, Level, build_hierarchy, default_reference
+from bench3dmm.mesh.hierarchy import (
+    COARSEST,
+    FACTORS,
+    PER_BORDER,
+    Hierarchy,
+    Level,
+    build_hierarchy,
+    default_reference,
+    described,
+    factors_for,
+    sizes_of,
+)
 from bench3dmm.mesh.spirals import spirals
 from bench3dmm.mesh.template import Template
 from bench3dmm.system.storage import read_npz, write_npz
@@ -54,7 +69,14 @@ def test_sizes_are_a_quarter_rounded_up(pair):
 
 
 @pytest.mark.parametrize(
-    ("n", "factors", "sizes"), [(642, (4, 4, 4), (642, 161, 41, 11)), (642, (2, 3), (642, 321, 107))]
+    ("n", "factors", "sizes"),
+    [
+        (642, (4, 4, 4), (642, 161, 41, 11)),
+        (642, (2, 3), (642, 321, 107)),
+        (642, (1.07, 2.5), (642, 600, 240)),  # 642 / 1.07 is a little more than 600 in floating point
+        (642, (1, 2), (642, 642, 321)),
+        (642, (), (642,)),
+    ],
 )
 def test_other_factors(n, factors, sizes):
     assert build_hierarchy(Template(*icosphere(3)), factors, cache=False).sizes == sizes
@@ -152,6 +174,7 @@ def test_the_same_template_gives_the_same_hierarchy(pair):
         (icosphere(0), (4,), r"bust: level 1 of factors \(4,\) .* stops at 4 vertices, 3 wanted"),
         (torus(), (4, 4, 4), r"level 3 .*\(sizes so far \[288, 72, 18\]\).*topology"),
         (grid(3, 3), (0,), "factors"),
+        (grid(3, 3), (1.005,), "two decimals"),
     ],
 )
 def test_too_coarse_is_refused(shape, factors, message):
@@ -160,7 +183,8 @@ def test_too_coarse_is_refused(shape, factors, message):
 
 
 @pytest.mark.parametrize("shape", [torus(), icosphere(1), grid(5, 5)], ids=["torus", "sphere", "sheet"])
-def test_by_default_a_level_ends_where_the_topology_does(shape, cache):
+def test_by_default_a_level_ends_where_the_topology_does(shape, cache, monkeypatch):
+    monkeypatch.setattr("bench3dmm.mesh.hierarchy.factors_for", lambda template: FACTORS)  # more than can be met
     vertices, faces = shape
     template = Template(vertices, faces, name="bust")
     with pytest.raises(MeshError, match="stops at"):
@@ -173,14 +197,70 @@ def test_by_default_a_level_ends_where_the_topology_does(shape, cache):
         assert (boundary_loops(level.faces), euler_characteristic(len(level.vertices), level.faces)) == (loops, euler)
         if i:
             np.testing.assert_allclose(hierarchy.upsampling(i - 1).sum(axis=1), 1)
+    assert described(hierarchy, FACTORS).endswith("where the topology ends it")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert same(build_hierarchy(template), hierarchy), "also from the cache"
+        with pytest.raises(MeshError, match="stops at"):
+            build_hierarchy(template, (4, 4, 4, 4))
 
 
-def test_where_the_factors_can_be_met_the_default_is_those(cache):
-    template = Template(*icosphere(4))
-    assert same(build_hierarchy(template), build_hierarchy(template, (4, 4, 4, 4), cache=False))
+# --- factors that follow the template ------------------------------------------------------------------
+
+
+def test_sizes_are_those_of_exact_numbers():
+    for n in range(1, 400):
+        for hundredths in range(100, 425, 7):
+            exact = math.ceil(Fraction(n * 100, hundredths))
+            assert sizes_of(n, [hundredths / 100]) == (n, exact)
+
+
+@pytest.mark.parametrize("name", ["mh-seq", "mh-scan"])
+def test_the_embedded_templates_have_the_published_factors(name):
+    template = template_of(name)
+    assert factors_for(template) == FACTORS
+    assert [len(part) for part in build_hierarchy(template, cache=False).parts] == [1] * 5
+
+
+@pytest.mark.parametrize("n", [3, 12, 20, 21, 42, 72, 100, 300, 600, 1000, 2562, 4800, 4863, 4865, 5023, 20000])
+def test_a_smaller_template_gets_one_factor_that_leaves_the_coarsest_level_just_enough(n):
+    one, *others = factors_for(strip(n))
+    assert others == [one] * 3
+    assert sizes_of(n, [one] * 4)[-1] >= min(n, COARSEST)
+    if 1 < one < 4:
+        assert n / (one + 0.01) ** 4 < COARSEST <= n / one**4
+    else:
+        assert one == (4 if n > 256 * (COARSEST - 1) else 1)
+
+
+def strip(n: int) -> Template:
+    """A strip of n vertices, one border."""
+    ids = np.arange(n - 2)
+    faces = np.stack([ids, ids + 1, ids + 2], 1)
+    faces[1::2] = faces[1::2, [1, 0, 2]]
+    return Template(np.stack([np.arange(n) / 2, np.arange(n) % 2, np.zeros(n)], 1), faces)
+
+
+def test_more_borders_need_more_vertices():
+    vertices, faces = grid(40, 40)
+    holed = np.delete(faces, np.arange(200, 200 + 17 * 117, 117), axis=0)  # 17 holes of a triangle, and the sheet's own
+    template = Template(vertices, holed)
+    assert boundary_loops(holed) == 18
+    hierarchy = build_hierarchy(template, cache=False)
+    assert PER_BORDER * 18 <= hierarchy.sizes[-1] == sizes_of(1600, factors_for(template))[-1] <= 80
+    assert boundary_loops(hierarchy.levels[-1].faces) == 18
+
+
+def test_borders_of_parts_that_may_vanish_do_not_count():
+    vertices, faces = icosphere(3, 100.0)
+    flat, triangles = grid(2, 2)
+    flakes = [flat + np.array([3.0 * i, 0, -120]) for i in range(30)]
+    joined = [faces, *(triangles + len(vertices) + 4 * i for i in range(30))]
+    template = Template(np.vstack([vertices, *flakes]), np.vstack(joined))
+    assert boundary_loops(template.faces) == 30
+    hierarchy = build_hierarchy(template, cache=False)
+    assert hierarchy.sizes == sizes_of(762, factors_for(template))
+    assert hierarchy.parts[-1].tolist() == [21] + 30 * [0]
 
 
 def test_a_template_that_does_not_pass_check_is_refused():
@@ -310,16 +390,68 @@ def test_a_damaged_cache_file_is_built_again_aloud(cache, damage):
     assert same(Hierarchy.load(path), first)
 
 
-def test_every_part_of_a_mesh_stays():
-    """A head and two eyeballs, as COMA's template: no part vanishes, and none mixes with another on the way up."""
+# --- parts ---------------------------------------------------------------------------------------------
+
+
+def test_parts_do_not_mix_on_the_way_up_until_one_vanishes():
+    """A head and two eyeballs, as COMA's template."""
     vertices, faces = head_with_eyes(4)
     hierarchy = build_hierarchy(Template(vertices, faces), cache=False)
     _, part = csgraph.connected_components(edge_graph(vertices, faces), directed=False)
+    left = []
     for level in range(4):
         coarse = part[hierarchy.kept[level]]
-        assert set(coarse) == {0, 1, 2}
+        left.append(sorted(set(coarse.tolist())))
         used = hierarchy.up_weight[level] > 0
-        assert (coarse[hierarchy.up_index[level]] == part[:, None])[used].all()
+        stays = np.isin(part, coarse)
+        assert (coarse[hierarchy.up_index[level]] == part[:, None])[used & stays[:, None]].all()
+        np.testing.assert_allclose(hierarchy.upsampling(level).sum(axis=1), 1)
+        assert hierarchy.up_weight[level].min() >= 0
+        assert hierarchy.parts[level + 1].tolist() == np.bincount(coarse, minlength=3).tolist()
         part = coarse
-    assert hierarchy.sizes[-1] == -(-len(vertices) // 256)
+    assert left == [[0, 1, 2]] * 3 + [[0]]
+    assert hierarchy.sizes == sizes_of(len(vertices), factors_for(Template(vertices, faces)))
     assert all((hierarchy.spirals(level)[:, 1] >= 0).all() for level in range(5))
+    assert described(hierarchy, (3.59,) * 4).endswith("of 3 parts 2 vanish (2 at level 4; 1,284 vertices)")
+
+
+def test_a_vertex_of_a_part_that_vanishes_rides_on_the_nearest_triangle_that_is_left():
+    hierarchy = build_hierarchy(Template(*head_with_eyes(3)), cache=False)
+    (level,) = (i for i in range(4) if hierarchy.parts[i].all() and not hierarchy.parts[i + 1].all())
+    fine, coarse = hierarchy.levels[level], hierarchy.levels[level + 1]
+    _, part = csgraph.connected_components(edge_graph(fine.vertices, fine.faces), directed=False)
+    gone = np.flatnonzero(part > 0)
+    assert len(gone) == 16
+    index, weight = hierarchy.up_index[level], hierarchy.up_weight[level]
+    at = (coarse.vertices[index[gone]] * weight[gone][..., None]).sum(1)
+    squared, *_ = igl.point_mesh_squared_distance(fine.vertices[gone], coarse.vertices, coarse.faces.astype(np.int64))
+    np.testing.assert_allclose(((at - fine.vertices[gone]) ** 2).sum(1), squared, rtol=1e-9)
+    faces = {tuple(face) for face in coarse.faces.tolist()}
+    assert all(tuple(row) in faces for row in index[gone].tolist())
+
+
+def test_the_largest_part_and_that_of_the_reference_vertex_stay():
+    vertices, faces = head_with_eyes(3)
+    template = Template(vertices, faces)
+    eye = len(vertices) - 1
+    assert build_hierarchy(template, cache=False).parts[-1].tolist() == [21, 0, 0]
+    assert build_hierarchy(template, reference=eye, cache=False).parts[-1].tolist() == [17, 0, 4]
+
+
+def test_a_head_with_eyeballs_keeps_its_coarsest_vertices_for_the_head():
+    """COMA's numbers: parts kept to their last vertices left the head 12 of 20, as few as its four borders allow."""
+    template = head_with_eyeballs().template
+    template.check()
+    hierarchy = build_hierarchy(template, cache=False)
+    assert factors_for(template) == FACTORS
+    assert hierarchy.sizes == (5023, 1256, 314, 79, 20)
+    assert hierarchy.parts[0].tolist() == [3931, 546, 546]
+    assert hierarchy.parts[3].all() and hierarchy.parts[4].tolist() == [20, 0, 0]
+
+
+def test_eyeballs_follow_their_eyes():
+    heads = head_with_eyeballs()
+    turn = rotation()
+    moved = 1.1 * heads.rest @ turn.T + [3.0, 2.0, 1.0]
+    expected = 1.1 * heads.template.vertices @ turn.T + [3.0, 2.0, 1.0]
+    np.testing.assert_allclose(heads.of(np.stack([heads.rest, moved])), [heads.template.vertices, expected], atol=1e-9)

@@ -16,6 +16,7 @@ from peers import (
     small_hierarchy,
 )
 
+from bench3dmm.errors import MeshError
 from bench3dmm.models import build_model
 
 pytestmark = pytest.mark.parametrize("model", ["coma", "spiralnet"])
@@ -35,7 +36,7 @@ def test_keeps_what_every_model_keeps(model, check):
 def test_hierarchy_of_another_depth_is_refused(model):
     shallow = copy.copy(small_hierarchy())
     object.__setattr__(shallow, "levels", shallow.levels[:-1])
-    with pytest.raises(ValueError, match="5 levels"):
+    with pytest.raises(MeshError, match=r"needs 5 levels.*has 4"):
         build_model(model, shallow, 5)
 
 

@@ -14,7 +14,15 @@ from sphere_sets import sphere_dataset
 
 from bench3dmm.data import load_dataset, register_dataset
 from bench3dmm.errors import DataError, PluginError
-from bench3dmm.models import closed_form, model_names, model_summary, preset_names, published_training, register
+from bench3dmm.models import (
+    closed_form,
+    model_names,
+    model_summary,
+    needs_hierarchy,
+    preset_names,
+    published_training,
+    register,
+)
 from bench3dmm.record.run import Run
 from bench3dmm.runs.execute import execute
 from bench3dmm.runs.provenance import origin_of_model
@@ -33,6 +41,7 @@ def test_a_module_that_registers_says_all_there_is_to_know(package):
     assert "lin" in model_names() and "lab_lin" not in sys.modules
     assert preset_names("lin") == ("a", "b") and closed_form("lin") and model_summary("lin") == "A stranger."
     assert published_training("lin", "b") == {"learning_rate": 0.5}
+    assert needs_hierarchy("lin") and needs_hierarchy("lab_lin:build"), "unless it says otherwise"
     run = published_run(dataset="mh-scan", model="lab_lin:build", preset="a")
     assert run.learning_rate == 0.5, "an import path to what is registered has its facts too"
 

@@ -10,6 +10,7 @@ import pytest
 
 from bench3dmm.errors import Bench3dmmError
 from bench3dmm.record.run import ADDED, Run
+from bench3dmm.system.checkout import ROOT
 
 
 def test_run_id_is_pinned():
@@ -33,14 +34,16 @@ def test_every_field_changes_the_id():
         changed = value + "x" if isinstance(value, str) else value + 1
         if field.name in ("learning_rate_decay", "test_share", "warm_up"):
             changed = 0.5
-        changed = {"profile": "quick", "task": "manipulation", "final_learning_rate": 1e-4}.get(field.name, changed)
+        changed = {"profile": "quick", "task": "manipulation", "final_learning_rate": 1e-4, "factors": "4,4"}.get(
+            field.name, changed
+        )
         ids.add(dataclasses.replace(base, **{field.name: changed}).run_id)
     assert len(ids) == len(dataclasses.fields(Run)) + 1
 
 
 def test_a_field_that_came_later_changes_no_old_id_and_may_be_missing():
     old = {name: value for name, value in Run(dataset="mh-scan").as_dict().items() if name not in ADDED}
-    assert set(ADDED) == {"optimizer", "schedule", "final_learning_rate", "warm_up", "task"}
+    assert set(ADDED) == {"optimizer", "schedule", "final_learning_rate", "warm_up", "task", "factors"}
     assert Run.from_dict(old) == Run(dataset="mh-scan")
     assert Run.from_dict({**old, "optimizer": "sgd"}).run_id != Run(dataset="mh-scan").run_id
 
@@ -64,6 +67,17 @@ def test_a_field_that_came_later_changes_no_old_id_and_may_be_missing():
         ("profile", "fast"),
         ("warm_up", 1.0),
         ("final_learning_rate", 2e-3),
+        ("factors", "four"),
+        ("factors", "4,,4"),
+        ("factors", "4,0.5"),
+        ("factors", "4,1.005"),
+        ("factors", "4,-4"),
+        ("factors", "4,1e1"),
+        ("factors", "4,inf"),
+        ("factors", "4;4"),
+        ("factors", "auto,4"),
+        ("factors", "10000,4"),
+        ("factors", (4, 4)),
     ],
 )
 def test_wrong_values_are_refused_by_name(field, value):
@@ -75,3 +89,33 @@ def test_a_run_has_fields_where_all_of_them_are_equal():
     run = Run("mh-scan", latent=8)
     assert run.has(latent=8, dataset="mh-scan") and run.has()
     assert not run.has(latent=8, dataset="mh-seq")
+
+
+@pytest.mark.parametrize(
+    ("told", "stored", "numbers"),
+    [
+        ("auto", "auto", None),
+        (" auto ", "auto", None),
+        ("4,4,4,2", "4,4,4,2", (4, 4, 4, 2)),
+        ("4, 4.0,4.00 ,02", "4,4,4,2", (4, 4, 4, 2)),
+        ("2.50,1.05", "2.5,1.05", (2.5, 1.05)),
+        ("1234.56", "1234.56", (1234.56,)),
+        ("3", "3", (3,)),
+    ],
+)
+def test_factors_have_one_spelling(told, stored, numbers):
+    run = Run("mh-scan", factors=told)
+    assert (run.factors, run.level_factors) == (stored, numbers)
+    assert Run.from_dict(run.as_dict()) == run
+    assert run.run_id == Run("mh-scan", factors=stored).run_id
+    assert (run.run_id == Run("mh-scan").run_id) == (numbers is None)
+
+
+def test_all_stored_runs_keep_their_ids():
+    """Also those that were stored before a field was added, which they lack."""
+    paths = sorted((ROOT / "results").glob("*/*.json"))
+    assert len(paths) > 100
+    for path in paths:
+        fields = json.loads(path.read_text())["run"]
+        assert Run.from_dict(fields).run_id == path.stem
+        assert "factors" in fields or Run.from_dict(fields).factors == "auto"

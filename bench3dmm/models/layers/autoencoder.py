@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from bench3dmm.errors import MeshError
 from bench3dmm.models.layers.convolution import SpiralConv, spiral_matrices
 
 if TYPE_CHECKING:
@@ -35,11 +36,14 @@ class Channels:
         """Those that are convolved: all but the coarsest.
 
         Raises:
-            ValueError: for a hierarchy with another number of levels.
+            MeshError: for a hierarchy with another number of levels.
         """
         wanted, found = len(self.encoder) + 1, len(hierarchy.levels)
         if found != wanted:
-            raise ValueError(f"this preset needs {wanted} levels, the hierarchy has {found}")
+            raise MeshError(
+                f"this model needs {wanted} levels, the template and {wanted - 1} coarser ones, and the hierarchy has "
+                f"{found}: give {wanted - 1} factors, such as --factors {','.join('4' * (wanted - 1))}, or none"
+            )
         return hierarchy.levels[:-1]
 
 

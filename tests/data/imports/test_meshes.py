@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from import_trees import FACES, QUIET, VERTICES, faces_of
+from mesh_shapes import head_with_eyes
 
 from bench3dmm.data import dataset_names, load_dataset
 from bench3dmm.data.imports.meshes import import_meshes
 from bench3dmm.data.imports.plans import Options
-from bench3dmm.errors import DataError, UnknownNameError
+from bench3dmm.errors import DataError, MeshError, UnknownNameError
 from bench3dmm.mesh.files import write_mesh
 
 
@@ -20,9 +21,10 @@ def test_meshes_from_folders_with_and_without_a_table(tmp_path, command):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         write_mesh(root / path, meshes[i], FACES)
     (root / "A2" / "rest" / "._x.obj").write_text("what macOS leaves")
-    code, _, err = command("data", "import", "meshes", "--name", "mine", "--source", root)
+    code, out, err = command("data", "import", "meshes", "--name", "mine", "--source", root)
     assert code == 0, err
     assert "Table" not in err
+    assert "hierarchy: 25, 24, 23, 22 and 21 vertices (factors 1.05,1.05,1.05,1.05)\n" in out
     dataset = load_dataset("mine")
     assert dataset.samples["subject"].tolist() == ["A2", "A10", "B", "B"]
     np.testing.assert_allclose(dataset.vertices, meshes[[2, 3, 0, 1]], atol=1e-4)
@@ -79,3 +81,24 @@ def test_a_faulty_table_is_named(tmp_path, text, kind, says):
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(kind, match=says):
         import_meshes("mine", tmp_path, QUIET, samples=tmp_path / "t.csv")
+
+
+def test_an_import_says_which_parts_vanish_and_who_cannot_run(tmp_path, command, monkeypatch):
+    vertices, faces = head_with_eyes(2)
+    for i in range(3):
+        path = tmp_path / "mine" / f"S{i}" / "rest" / "0.obj"
+        path.parent.mkdir(parents=True)
+        write_mesh(path, vertices * (1 + 0.01 * i), faces)
+    arguments = ["data", "import", "meshes", "--name", "parts", "--source", tmp_path / "mine"]
+    code, out, err = command(*arguments)
+    assert code == 0, err
+    line = "hierarchy: 215, 119, 66, 37 and 21 vertices (factors 1.81,1.81,1.81,1.81); "
+    assert line + "of 3 parts 2 vanish (2 at level 3; 84 vertices)\n" in out
+
+    def none(template):
+        raise MeshError("it cannot be")
+
+    monkeypatch.setattr("bench3dmm.mesh.hierarchy.build_hierarchy", none)
+    code, out, err = command(*arguments)
+    assert code == 0, err
+    assert "hierarchy: none, so that coma, neural3dmm and spiralnet cannot run (it cannot be)\n" in out
