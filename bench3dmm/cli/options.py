@@ -14,7 +14,7 @@ is another program's."""
 Coma = Annotated[Value, typer.Option(help="The dataset in COMA's place.")]
 Bu3dfe = Annotated[Value, typer.Option(help="The dataset in BU3DFE's place.")]
 Seeds = Annotated[Value, typer.Option(min=1, help="How many: 0, 1, …")]
-Jobs = Annotated[Value, typer.Option(min=0, help="Trainings at once; 0: one a core, on a GPU one.")]
+Jobs = Annotated[Value, typer.Option(min=0, help="Trainings at once; 0: one a core, on a GPU as many as pay.")]
 Device = Annotated[Value, typer.Option(help="auto, cpu, cuda or cuda:INDEX.")]
 
 Profile = Annotated[str, typer.Option(help="smoke, quick or paper.")]
