@@ -255,6 +255,8 @@ def _train_and_evaluate(
     )
     yield from training.steps()
     del meshes
+    if shared:
+        shared.card.wait()  # measuring need not keep to this lane
     metrics, arrays = task.measure(run, ready_to_infer(model), dataset, rows, normaliser, device)
     record = {
         **depends_on,

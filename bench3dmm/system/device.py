@@ -59,12 +59,20 @@ class Draws:
         if device.type == "cuda":
             index = torch.cuda.current_device() if device.index is None else device.index
             self.generators.append(torch.cuda.default_generators[index])
-        self.states = self.others = [one.get_state() for one in self.generators]
+        self.states = self.others = self.seeded = [one.get_state() for one in self.generators]
 
     def seed(self, seed: int) -> None:
         with self:
             for generator in self.generators:
                 generator.manual_seed(seed)
+        self.seeded = self.states
+
+    @property
+    def drew(self) -> bool:
+        """Whether anything was drawn in its blocks since they were seeded."""
+        import torch
+
+        return not all(map(torch.equal, self.seeded, self.states))
 
     def __enter__(self) -> None:
         self.others = self._exchange(self.states)

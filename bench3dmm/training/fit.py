@@ -61,8 +61,8 @@ class Training:
         meshes: (N, V, 3) normalised.
         objective: see `bench3dmm.training.objective`; a plain loss is to reconstruct.
         checkpoint: written after an epoch and resumed from.
-        capture: have a step captured by this and replayed, see `bench3dmm.training.step.GraphedStep`; of itself on a
-            GPU alone.
+        capture: have a step captured by this and replayed, see `bench3dmm.training.step.GraphedStep`, with other
+            trainings beside it; of itself on a GPU, without.
         at_once: how many trainings share the machine now, for the record.
         told: hears how many epochs are done.
 
@@ -90,6 +90,7 @@ class Training:
         self.model, self.meshes, self.objective = model, meshes, as_objective(objective)
         self.schedule, self.seed, self.checkpoint = schedule, seed, checkpoint
         self.label, self.progress, self.at_once, self.told = label, progress, at_once, told
+        self.beside = capture is not None
         self.capture = capture or (capture_graph if meshes.is_cuda else None)
         self.losses: list[float] = []
         self.sittings: list[dict[str, Any]] = []
@@ -156,7 +157,7 @@ class Training:
         epochs, device = self.schedule.epochs, self.meshes.device
         drawn = Draws(device)
         shown = _Progress(self.label, epochs, len(self.losses), self.progress)
-        at_once, saved = 1, started
+        at_once, saved, first = 1, started, True
         self.told(len(self.losses))
         for epoch in range(len(self.losses), epochs):
             examples = [one.to(device) for one in self.objective.examples(len(self.meshes), self.seed, epoch)]
@@ -164,6 +165,9 @@ class Training:
             for launch in epoch_steps(step, examples, self.schedule.batch_size, partial(self.schedule.rate, epoch)):
                 with full_precision(), drawn:
                     launch()
+                if first and self.beside and drawn.drew and isinstance(step, GraphedStep):
+                    step.never_capture()  # graphs read their seed from one place, which other lanes write to
+                first = False
                 yield
             mean = step.total.item() / len(examples[0])
             if not math.isfinite(mean):

@@ -156,6 +156,10 @@ class GraphedStep:
         else:
             self._step(*self.examples)
 
+    def never_capture(self) -> None:
+        """Launch the kernels one by one, of every step that is to come."""
+        self.until_capture, self.replay = -1, None
+
     def _step(self, *examples: torch.Tensor) -> None:
         value = self.objective.value(self.model, self.meshes, *examples)
         for parameter, part in zip(self.model.parameters(), gradients_of(self.model, value), strict=True):

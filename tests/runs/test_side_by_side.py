@@ -44,7 +44,7 @@ class Plain(nn.Module):
         if len(x) > self.limit:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         z = self.encode(x)
-        return self.decode(z + self.noise * torch.randn_like(z) if self.training else z)
+        return self.decode(z + self.noise * torch.randn_like(z) if self.training and self.noise else z)
 
 
 def plain(hierarchy, latent, *, preset):
@@ -104,7 +104,7 @@ def test_each_ends_as_it_would_alone(here, monkeypatch, model):
     runs = [*runs_of(model, epochs=4), Run(DATASET, model="pca", latent=4, profile="smoke")]
     card = FakeCard()
     assert train(runs, card=card) == {}
-    assert card.lanes == 4 and card.captures == 3
+    assert card.lanes == 4 and card.captures == (3 if model == "plain" else 0), "graphs share one seed"
     turns = "".join(map(str, card.entered))
     assert "123123" in turns, "in turn"
     for run in runs:

@@ -20,12 +20,13 @@ def test_draws_are_ones_own_whoever_draws_between():
     one.seed(1)
     other.seed(2)
     outside = torch.get_rng_state()
+    assert not one.drew
     drawn = {1: [], 2: []}
     for _ in range(3):
         for seed, draws in ((1, one), (2, other)):
             with draws:
                 drawn[seed].append(torch.rand(5))
-    assert torch.equal(torch.get_rng_state(), outside)
+    assert torch.equal(torch.get_rng_state(), outside) and one.drew
     for seed, parts in drawn.items():
         alone = torch.Generator().manual_seed(seed)
         assert torch.equal(torch.cat(parts), torch.cat([torch.rand(5, generator=alone) for _ in range(3)]))
