@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import signal
 import time
@@ -136,7 +137,7 @@ def _work(answers: Connection, threads: int, results_dir: str, device: str, forc
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when to stop
     torch.set_num_threads(threads)
-    said = -TOLD
+    said = -math.inf
 
     def told(epoch: int) -> None:
         nonlocal said
@@ -147,7 +148,7 @@ def _work(answers: Connection, threads: int, results_dir: str, device: str, forc
     while True:
         fields: Mapping[str, Any] = answers.recv()
         run = Run.from_dict(fields)
-        started = time.perf_counter()
+        started, said = time.perf_counter(), -math.inf
         try:
             result = execute(run, results_dir, device, force, progress=False, at_once=jobs, wait=False, told=told)
         except Exception as error:  # whatever it is, it costs this run alone

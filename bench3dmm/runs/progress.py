@@ -63,12 +63,16 @@ class SweepProgress:
         """So many epochs of a run are done."""
         epochs = 1 if closed_form(run.model) else run.n_epochs
         share = min(epoch / epochs, 1.0)
-        self.resumed.setdefault(run, share)
+        if run not in self.resumed:
+            self.resumed[run] = share
+            if 0 < epoch < epochs:
+                self._write(f"{run.run_id}: goes on after epoch {epoch} of {epochs}")
         self.done[run] = share
         self._show()
         now = self.clock()
         if self.lines and now - self.said > EVERY and self.share - self.said_share > SHARE:
-            self._say(self.text)
+            self._write(self.text)
+            self.said, self.said_share = now, self.share
 
     def finished(self, run: Run, line: str) -> None:
         """It is stored, or has failed."""
@@ -77,9 +81,7 @@ class SweepProgress:
         self.ended.add(run)
         label = f"[{len(self.ended)}/{len(self.planned)}] {run.run_id} {differences(run, self.runs)}"
         rest = f"; {left}" if (left := self._left()) else ""
-        if self.shown:
-            self.bar.write(f"{label}: {line}{rest if self.lines else ''}", file=sys.stderr)
-            sys.stderr.flush()
+        self._write(f"{label}: {line}{rest if self.lines else ''}")
         self.said, self.said_share = self.clock(), self.share
         self._show()
 
@@ -117,6 +119,7 @@ class SweepProgress:
         self.bar.set_description_str(self.text, refresh=False)
         self.bar.refresh()
 
-    def _say(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
-        self.said, self.said_share = self.clock(), self.share
+    def _write(self, line: str) -> None:
+        if self.shown:
+            self.bar.write(line, file=sys.stderr)
+            sys.stderr.flush()

@@ -47,6 +47,14 @@ def test_time_left_is_by_what_was_done_here(clock):
     )
 
 
+def test_a_run_that_resumes_says_so_once(clock, capsys):
+    progress = shown(clock)
+    for epoch in (30, 31):
+        progress.epoch(RUNS[0], epoch)
+    progress.epoch(RUNS[1], 0)
+    assert capsys.readouterr().err == f"{RUNS[0].run_id}: goes on after epoch 30 of 100\n"
+
+
 def test_a_line_for_each_run_and_a_few_between(clock, capsys):
     progress = shown(clock)
     for second in range(300):
