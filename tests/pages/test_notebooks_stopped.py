@@ -16,7 +16,7 @@ pytest.importorskip("papermill")
 
 PARAMETERS = "profile = ''\nresults_dir = ''\nfigures_dir = ''"
 WORKER = """
-import os, time
+import os, signal, time
 from pathlib import Path
 
 from bench3dmm.system.parallel import end_with_parent
@@ -24,6 +24,7 @@ from bench3dmm.system.parallel import end_with_parent
 
 def work(here):
     end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a sweep's workers do
     (Path(here) / f"pid-{os.getpid()}").touch()
     time.sleep(600)
 """
@@ -76,4 +77,4 @@ def test_nobody_outlives_notebooks_that_are_stopped(tmp_path, monkeypatch, numbe
     else:
         assert process.returncode == 130
         assert "stopped: 1 of 2 notebooks are done; the same command goes on" in said
-        assert "Traceback" not in said and "never retrieved" not in said
+        assert "Traceback" not in said and "never retrieved" not in said, said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,7 +62,7 @@ def figure1(hierarchy: Hierarchy, preset: str = "paper", latent: int = 16, name:
         for level in range(depth + 1):
             _draw_level(axes, hierarchy, level, _spiral_line(hierarchy, plan, level), [row[level] for row in channels])
         for level in range(depth):
-            factor = round(hierarchy.sizes[level] / hierarchy.sizes[level + 1])
+            factor = _factor(*hierarchy.sizes[level : level + 2])
             _draw_step(axes, level, ENCODER, [f"SC({plan.hops[level]}, {plan.encoder[level]})", f"DS({factor})"])
             convolutions = [plan.decoder[depth - 1 - level]] + ([plan.final] if level == 0 and plan.final else [])
             labels = [f"SC({plan.hops[level]}, {filters})" for filters in convolutions]
@@ -71,6 +72,12 @@ def figure1(hierarchy: Hierarchy, preset: str = "paper", latent: int = 16, name:
             axes.text(0.08, height, label, rotation=90, ha="center", va="center", fontsize=9, color=SOFT)
         add_footer(figure, footer)
     return figure
+
+
+def _factor(fine: int, coarse: int) -> str:
+    """By which a level has fewer vertices: a whole number where that gives as many, else about."""
+    whole = round(fine / coarse)
+    return str(whole) if math.ceil(fine / whole) == coarse else f"{fine / coarse:.1f}"
 
 
 def _decoded_channels(plan) -> tuple[int, ...]:

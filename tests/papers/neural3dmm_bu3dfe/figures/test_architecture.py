@@ -6,7 +6,19 @@ import pytest
 from figure_checks import assert_texts_inside, footer, texts
 
 from bench3dmm.errors import UnknownNameError
+from bench3dmm.mesh.hierarchy import build_hierarchy
 from bench3dmm.papers.neural3dmm_bu3dfe.figures.architecture import figure1
+
+
+@pytest.fixture(scope="module")
+def sphere_hierarchy(spheres, scratch_cache):
+    return build_hierarchy(spheres.template, (4, 4, 4, 4))
+
+
+def test_factors_that_are_no_whole_numbers_are_shown_so(spheres):
+    assert "SC(1, 16)\nDS(2.5)" in texts(
+        figure1(build_hierarchy(spheres.template, (2.5, 4, 4, 2)), name="half a sphere")
+    )
 
 
 def test_figure1_names_the_real_levels(sphere_hierarchy):
