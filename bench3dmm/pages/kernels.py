@@ -13,7 +13,6 @@ from jupyter_core.utils import run_sync
 
 from bench3dmm.system.processes import with_parent
 
-
 LOGGERS = ("tornado.general", "tornado.application", "asyncio")
 
 
