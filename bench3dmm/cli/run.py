@@ -142,7 +142,7 @@ def run_sweep(
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Only say which runs there are, and which are stored, stale (dataset changed) or missing."
+            "--dry-run", help="Only say which runs there are: stored, stale (dataset changed), in training or missing."
         ),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Train also what is stored.")] = False,
@@ -155,13 +155,13 @@ def run_sweep(
     """
     from bench3dmm.data.registry import check_datasets
     from bench3dmm.papers.registry import experiment
-    from bench3dmm.runs.stored import stored_state
+    from bench3dmm.runs.stored import shown_state
     from bench3dmm.runs.sweep import sweep
 
     check_datasets(coma, bu3dfe)
     runs = experiment(name, coma, bu3dfe, profile, range(seeds))
     if dry_run:
-        print_runs(runs, ["state"], [[stored_state(run, results_dir)] for run in runs])
+        print_runs(runs, ["state"], [[shown_state(run, results_dir)] for run in runs])
         return
     frame = sweep(runs, results_dir, device, force, progress=not quiet, jobs=jobs, order=order)
     print_runs(runs, *score_columns(frame))

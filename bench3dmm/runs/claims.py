@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -86,10 +86,10 @@ def _place() -> str:
 def _started(pid: int) -> str:
     """When a process began, in the system's ticks; empty where there is none (or it has ended, unread)."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        said = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return ""
-    state, began = fields[0], fields[19]
+    state, began = said[0], said[19]
     return "" if state in "ZX" else began
 
 
@@ -208,8 +208,9 @@ def _lock_path(path: Path) -> Path:
 def _read(path: Path) -> Holder | None:
     """None where there is no claim, or one that nobody can have written."""
     try:
-        return Holder(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
+        said = json.loads(path.read_text())
+        return Holder(**{field.name: said[field.name] for field in fields(Holder)})
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -91,12 +91,14 @@ def execute(
     steps = execute_by_steps(
         run, results_dir, device, force, progress, dataset=dataset, at_once=at_once, wait=wait, told=told
     )
-    while True:
-        check_stop()
-        try:
+    try:
+        while True:
+            check_stop()
             next(steps)
-        except StopIteration as end:
-            return end.value
+    except StopIteration as end:
+        return end.value
+    finally:
+        steps.close()  # interrupted here, it would keep its claim for as long as somebody keeps the traceback
 
 
 def execute_by_steps(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -107,8 +108,9 @@ def planned(missing: Iterable[Run], results_dir: str | Path) -> Plan:
     def is_free(run: Run) -> bool:
         if time.monotonic() - asked.get(run, -POLL) < POLL:
             return False
-        if holder_of(result_path(run, results_dir)) is None:
-            return True
+        with contextlib.suppress(OSError):  # of a disk that is away for a moment
+            if holder_of(result_path(run, results_dir)) is None:
+                return True
         asked[run] = time.monotonic()
         return False
 

@@ -9,6 +9,7 @@ from typing import Any
 from bench3dmm.data.registry import recipe_sha256
 from bench3dmm.errors import DataError, PluginError, UnknownNameError
 from bench3dmm.record.run import Run
+from bench3dmm.runs.claims import holder_of
 from bench3dmm.runs.provenance import changed_since
 from bench3dmm.runs.results import Result, load_result, read_document, result_path
 from bench3dmm.system.words import listed
@@ -65,6 +66,13 @@ def stored_state(run: Run, results_dir: str | Path = "results") -> str:
     except (DataError, PluginError):
         today = None
     return "stored" if today in (None, made_from) and not changed_since(run, made) else "stale"
+
+
+def shown_state(run: Run, results_dir: str | Path = "results") -> str:
+    """`stored_state`, or who trains what is missing."""
+    state = stored_state(run, results_dir)
+    holder = holder_of(result_path(run, results_dir)) if state == "missing" else None
+    return f"in training: {holder}" if holder else state
 
 
 def stored_competitors(

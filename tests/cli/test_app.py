@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from bench3dmm.cli import app as cli
 from bench3dmm.data import registry as data
 from bench3dmm.papers.neural3dmm_bu3dfe import experiments
 from bench3dmm.papers.registry import experiment
-from bench3dmm.runs.results import save_result
+from bench3dmm.runs.claims import claimed
+from bench3dmm.runs.results import result_path, save_result
 
 
 @pytest.fixture(autouse=True)
@@ -150,6 +152,15 @@ def test_a_dry_run_tells_every_run_apart(command, tmp_path, name):
     assert [row[0] for row in rows] == [run.run_id for run in runs]
     assert len({tuple(row[1:]) for row in rows}) == len(runs)
     assert "dataset mh-scan" in out and {row[-1] for row in rows} == {"missing"}
+
+
+def test_a_dry_run_says_who_trains_what(command, tmp_path):
+    run = experiment("splits", "mh-seq", "mh-scan", "smoke", range(1))[0]
+    with claimed(result_path(run, tmp_path)):
+        _, out, _ = command("sweep", "splits", "--profile", "smoke", "--dry-run", "--results-dir", tmp_path)
+    (line,) = (line for line in out.splitlines() if line.startswith(run.run_id))
+    assert f"in training: process {os.getpid()} on" in line
+    assert sum("missing" in line for line in out.splitlines()) > 5
 
 
 def test_a_dry_run_shows_what_was_measured_on_other_data(command, tmp_path):

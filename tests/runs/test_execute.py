@@ -20,6 +20,7 @@ from sphere_sets import sphere_dataset
 
 from bench3dmm.errors import DataError, UnknownNameError
 from bench3dmm.record.run import Run
+from bench3dmm.runs.claims import holder_of
 from bench3dmm.runs.execute import execute, measure_again
 from bench3dmm.runs.results import load_result, result_path
 
@@ -65,6 +66,25 @@ def test_a_result_of_another_version_of_the_data_is_refused(tmp_path, spheres):
     changed = dataclasses.replace(spheres, card={"recipe_sha256": "another"})
     with pytest.raises(DataError, match="another version of sphere; run it again with --force"):
         execute(PCA, tmp_path, "cpu", progress=False, dataset=changed)
+
+
+def test_a_run_that_is_interrupted_between_steps_keeps_no_claim(tmp_path, spheres, monkeypatch):
+    """Whoever keeps the traceback, as a notebook does, keeps the training in it."""
+    monkeypatch.setattr("bench3dmm.runs.execute.check_stop", interrupts := Interrupts(after=3))
+    with pytest.raises(KeyboardInterrupt) as kept:
+        execute(RUN, tmp_path, "cpu", progress=False, dataset=spheres)
+    assert interrupts.asked == 4 and kept.tb is not None
+    assert holder_of(result_path(RUN, tmp_path)) is None
+
+
+class Interrupts:
+    def __init__(self, after):
+        self.after, self.asked = after, 0
+
+    def __call__(self):
+        self.asked += 1
+        if self.asked > self.after:
+            raise KeyboardInterrupt
 
 
 def test_a_killed_forced_run_leaves_no_old_result(tmp_path, spheres, monkeypatch):
