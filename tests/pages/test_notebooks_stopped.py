@@ -56,7 +56,9 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks /proc who is there")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.full)]
+)
 def test_nobody_outlives_notebooks_that_are_stopped(tmp_path, monkeypatch, number):
     monkeypatch.setenv("PYTHONPATH", str(notebooks.FOLDER.parent))
     (tmp_path / "notebooks").mkdir()

@@ -147,7 +147,9 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks /proc who is there")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.full)]
+)
 def test_nobody_outlives_a_sweep_that_is_stopped(here, number):
     (here / "stopped.py").write_text(SWEEP)
     process = subprocess.Popen([sys.executable, "stopped.py"], stderr=subprocess.PIPE, text=True)
@@ -164,10 +166,10 @@ def test_nobody_outlives_a_sweep_that_is_stopped(here, number):
 
 # --- several sweeps on one folder ---------------------------------------------------------------------------------
 
-SHARED = SWEEP.replace('"2"]', "sys.argv[1]]").replace("epochs=1000", "epochs=8")
+SHARED = SWEEP.replace('"2"]', "sys.argv[1]]").replace("epochs=1000", "epochs=6")
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [pytest.param(1, marks=pytest.mark.full), 2])
 def test_two_sweeps_on_one_folder_share_the_work(here, jobs):
     """Each run is trained by one of them, and both end with all."""
     (here / "sharing.py").write_text(SHARED)
@@ -189,7 +191,7 @@ def test_who_slept_through_its_claim_is_left_to_who_took_it_over(here, monkeypat
     process = subprocess.Popen([sys.executable, "sharing.py", "1"], stderr=subprocess.PIPE, text=True)
     assert wait_for(lambda: list(Path("results/smoke/.partial").glob("*/checkpoint.safetensors")), 120)
     process.send_signal(signal.SIGSTOP)
-    run = Run(DATASET, model="at_once:slow", latent=2, profile="smoke", epochs=8)
+    run = Run(DATASET, model="at_once:slow", latent=2, profile="smoke", epochs=6)
     result = execute(run, "results", "cpu", progress=False)
     files = {path: path.stat().st_mtime_ns for path in Path("results/smoke").glob("[!.]*")}
     process.send_signal(signal.SIGCONT)
