@@ -102,7 +102,7 @@ def _one_after_another(
     """
     results: dict[Run, Result] = {}
     waiting = deque((number, run) for number, run in enumerate(runs, 1) if run not in failures)
-    busy: set[Run] = set()  # when they were last asked for
+    busy: set[Run] = set()  # that somebody else trained when they were asked for
     while waiting:
         number, run = waiting.popleft()
         stored = result_path(run, results_dir).exists() and not force
