@@ -115,6 +115,8 @@ class SweepProgress:
         return f"about {duration((self.clock() - self.began) * (1 - self.share) / done)} left"
 
     def _show(self) -> None:
+        if self.bar.disable:
+            return
         self.bar.n = min(self.share, 1.0)
         self.bar.set_description_str(self.text, refresh=False)
         self.bar.refresh()
