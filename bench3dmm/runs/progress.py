@@ -110,7 +110,7 @@ class SweepProgress:
         """By the work that this sweep has done itself."""
         resumed = sum(self.work[run] * share for run, share in self.resumed.items() if run in self.work) / self.whole
         done = self.share - resumed
-        if done <= 0 or self.share >= 1:
+        if done <= 0 or len(self.ended) >= len(self.planned):
             return ""
         return f"about {duration((self.clock() - self.began) * (1 - self.share) / done)} left"
 

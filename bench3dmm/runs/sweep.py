@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bench3dmm.errors import TrainingError
 from bench3dmm.record.grid import differences
 from bench3dmm.record.run import Run
-from bench3dmm.runs.claims import POLL, BusyError
+from bench3dmm.runs.claims import POLL, BusyError, holder_of
 from bench3dmm.runs.execute import check_names, execute
 from bench3dmm.runs.executors import train_at_once
 from bench3dmm.runs.order import LONGEST, by_length, check_order
@@ -105,10 +105,10 @@ def _one_after_another(
     busy: set[Run] = set()  # that somebody else trained when they were asked for
     while waiting:
         number, run = waiting.popleft()
-        stored = result_path(run, results_dir).exists() and not force
-        label = f"[{number}/{len(runs)}] {run.run_id} {differences(run, runs)}"
+        path = result_path(run, results_dir)
         try:
-            if not stored and run not in busy and progress:
+            if progress and (force or not path.exists()) and holder_of(path) is None:
+                label = f"[{number}/{len(runs)}] {run.run_id} {differences(run, runs)}"
                 print(f"{label}: training", file=sys.stderr)
             results[run] = execute(
                 run, results_dir, device, force, progress, dataset=datasets.get(run.dataset), wait=False

@@ -69,6 +69,15 @@ def test_a_line_for_each_run_and_a_few_between(clock, capsys):
     assert last.startswith(f"[1/3] {RUNS[0].run_id} latent=2: 0.8 mm, 300 s; about 10 min left")
 
 
+def test_at_the_end_no_time_is_left(clock, capsys):
+    seconds = {RUNS[0]: 0.1, RUNS[1]: 0.2, RUNS[2]: 0.3}  # whose shares add up to a little less than one
+    progress = shown(clock, seconds=seconds)
+    for run in RUNS:
+        clock.now += 1.0
+        progress.finished(run, "0.8 mm, 1 s")
+    assert capsys.readouterr().err.endswith("latent=4: 0.8 mm, 1 s\n")
+
+
 def test_what_is_fitted_at_once_and_what_failed_count_too(clock, capsys):
     progress = shown(clock, [PCA, RUNS[0]])
     progress.epoch(PCA, 1)
