@@ -135,11 +135,12 @@ def throughput(device: str, seconds: float, begin: float, lanes: int, **fields: 
     ready = time.time()
     time.sleep(max(0.0, begin - time.time()))
     count, started = 0, time.perf_counter()
+    turn = 1 if card else 10  # steps; on the CPU each turn starts its threads
     while time.perf_counter() - started < seconds:
-        for _ in range(10):
+        for _ in range(10 // turn):
             for place, steps in zip(places, trainings, strict=True):
                 with place:
-                    steps(1)
+                    steps(turn)
         count += 10 * lanes
         if card:
             card.wait()

@@ -63,10 +63,8 @@ def train_at_once(
                 if worker.run is None and (run := plan.next_run(alone=not any(one.run for one in workers))):
                     worker.begin(run)
             for worker in _answering(workers, plan):
-                run = worker.run
-                answer = worker.answer()
-                if run is None or answer is None:
-                    continue
+                run, answer = worker.run, worker.answer()
+                assert run is not None  # it was asked
                 if isinstance(answer, int):
                     shown.epoch(run, answer)
                     continue
@@ -110,7 +108,7 @@ class _Worker:
         with contextlib.suppress(OSError):  # it has died meanwhile, as its answer tells
             self.answers.send(run.as_dict())
 
-    def answer(self) -> int | tuple[Outcome, str] | None:
+    def answer(self) -> int | tuple[Outcome, str]:
         """How many epochs of its run are done, or how it ended."""
         try:
             answer = self.answers.recv()

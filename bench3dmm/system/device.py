@@ -35,16 +35,12 @@ def resolve_device(name: str = "auto") -> torch.device:
 
 
 @contextmanager
-def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Seed torch's generators inside the block, of the CPU and of a GPU that is given, and put their states back."""
+def seeded(seed: int) -> Iterator[None]:
+    """Seed torch's generator of the CPU inside the block, and put its state back; of what trains, see `Draws`."""
     import torch
 
-    gpus = [device] if device is not None and device.type == "cuda" else []
-    with torch.random.fork_rng(devices=gpus):
+    with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        for gpu in gpus:
-            with torch.cuda.device(gpu):
-                torch.cuda.manual_seed(seed)
         yield
 
 

@@ -107,7 +107,7 @@ def test_a_step_that_does_not_fit_says_which_batch_would(here, small_card):
         execute(run, "results", "cuda", progress=False, dataset=dataset)
 
 
-def test_meshes_that_do_not_fit_say_how_large_they_are(here, small_card):
+def test_a_card_that_is_full_is_one_error(here, small_card):
     hogged = []
     try:
         while True:

@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 from small_runs import LONG, PCA, RUN, train_both
 from sphere_sets import sphere_dataset
 
-from bench3dmm.errors import DataError, UnknownNameError
+from bench3dmm.errors import DataError, ShortOfMemoryError, UnknownNameError
 from bench3dmm.record.run import Run
 from bench3dmm.runs.claims import holder_of
 from bench3dmm.runs.execute import execute, measure_again
@@ -75,6 +75,29 @@ def test_a_run_that_is_interrupted_between_steps_keeps_no_claim(tmp_path, sphere
         execute(RUN, tmp_path, "cpu", progress=False, dataset=spheres)
     assert interrupts.asked == 4 and kept.tb is not None
     assert holder_of(result_path(RUN, tmp_path)) is None
+
+
+def falls_short(*_, **__):
+    raise MemoryError
+
+
+def test_meshes_that_do_not_fit_say_how_large_they_are(tmp_path, spheres, monkeypatch):
+    monkeypatch.setattr("bench3dmm.runs.execute.load_normalised", falls_short)
+    with pytest.raises(
+        ShortOfMemoryError, match=r"the 42 training meshes take 0\.00 GB, .* free on cpu; a profile with"
+    ):
+        execute(RUN, tmp_path, "cpu", progress=False, dataset=spheres)
+    assert holder_of(result_path(RUN, tmp_path)) is None
+
+
+@pytest.mark.parametrize("where", ["build_model", "save_weights"])
+def test_memory_that_is_short_before_or_after_training_is_the_same_error(tmp_path, spheres, monkeypatch, where):
+    monkeypatch.setattr(f"bench3dmm.runs.execute.{where}", falls_short)
+    with pytest.raises(
+        ShortOfMemoryError, match=rf"{RUN.run_id}: out of memory before or after .*\(MemoryError\); stop"
+    ):
+        execute(RUN, tmp_path, "cpu", progress=False, dataset=spheres)
+    assert not result_path(RUN, tmp_path).exists()
 
 
 class Interrupts:

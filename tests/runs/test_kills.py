@@ -129,12 +129,13 @@ class Stops:
 
     def stop(self, sweep):
         kind, number = self.chance.choice(("sweep", "sweep", "process", "group")), self.chance.choice((KILL, TERM, INT))
+        workers = children(sweep.pid) if kind == "process" else []
         self.count += 1
-        self.kinds[f"{kind} {number.name}"] += 1
+        self.kinds[f"worker {KILL.name}" if workers else f"{kind} {number.name}"] += 1
         if kind == "group":
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(sweep.pid, number)
-        elif kind == "process" and (workers := children(sweep.pid)):
+        elif workers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.chance.choice(workers), KILL)
             return  # the sweep goes on

@@ -40,9 +40,10 @@ class Channels:
         """
         wanted, found = len(self.encoder) + 1, len(hierarchy.levels)
         if found != wanted:
+            factors = ",".join("4" * (wanted - 1))
             raise MeshError(
                 f"this model needs {wanted} levels, the template and {wanted - 1} coarser ones, and the hierarchy has "
-                f"{found}: give {wanted - 1} factors, such as --factors {','.join('4' * (wanted - 1))}, or none"
+                f"{found}: give {wanted - 1} factors, such as --factors {factors}, or leave them out"
             )
         return hierarchy.levels[:-1]
 
